@@ -1,0 +1,1 @@
+"""What the daemon and its clients must both know."""

@@ -1,0 +1,323 @@
+"""A script's, the command line's and the dashboard's way to the daemon.
+
+    with Client() as daemon:
+        job = daemon.ask(AddJob(recipe=text, folder="/data")).job
+        for point in daemon.points(job.id):
+            print(point.step, point.loss)
+
+A `Client` and its `Watch`es belong to one thread: ZeroMQ's sockets are not to be shared.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, NamedTuple, Self, overload
+
+import zmq
+
+from lorad.shared import codec
+from lorad.shared.codec import Header
+from lorad.shared.endpoints import Home, find_home
+from lorad.shared.errors import BadRequest, DaemonSilent, NoDaemon, RequestRefused, UnknownJob
+from lorad.shared.jobs import Ended, Job
+from lorad.shared.messages import (
+    PROTOCOL,
+    QUEUE_TOPIC,
+    Added,
+    AddJob,
+    AnyReply,
+    AnyRequest,
+    Attached,
+    Chart,
+    DaemonInfo,
+    Event,
+    GetChart,
+    GetLog,
+    GetMetrics,
+    GetRecipe,
+    GetSamples,
+    GetStatus,
+    Hello,
+    JobChanged,
+    JobRemoved,
+    Log,
+    Metrics,
+    Point,
+    PointsAdded,
+    RecipeText,
+    Refused,
+    Samples,
+    Status,
+    Welcome,
+    Why,
+    WhyJob,
+    job_topic,
+)
+
+HEARTBEAT_SECONDS = 1.0
+"""A daemon is never silent for longer."""
+SILENCE_SECONDS = 5.0
+"""After this long without a word it is not there."""
+
+
+class Heard(NamedTuple):
+    """One event as it arrived."""
+
+    topic: str
+    header: Header
+    event: Event
+
+
+class Watch:
+    """A subscription to the daemon's events."""
+
+    def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
+        """Nothing is heard before `subscribe`."""
+        self.socket: zmq.Socket[bytes] = context.socket(zmq.SUB)
+        self.socket.linger = 0
+        self.socket.rcvhwm = 10_000
+        self.socket.connect(endpoint)
+        # `~` sorts last: a SUB that reconnects re-sends its subscriptions sorted by their bytes,
+        # and the token's welcome proves that all before it are active.
+        self._token = f"~w/{uuid.uuid4().hex}/"
+        self._attached = False
+
+    def subscribe(self, *topics: str) -> None:
+        """Hear these topics too; `attached` is false until the daemon has them all."""
+        for topic in topics:
+            self.socket.subscribe(topic)
+        self.socket.subscribe(self._token)
+        self._attached = False
+
+    def unsubscribe(self, *topics: str) -> None:
+        """Hear them no longer."""
+        for topic in topics:
+            self.socket.unsubscribe(topic)
+
+    @property
+    def attached(self) -> bool:
+        """Whether every event from now on arrives, or shows as a gap in `header.seq`."""
+        return self._attached
+
+    def receive(self, timeout: float) -> Heard | None:
+        """The next event, or none after `timeout` seconds."""
+        if not self.socket.poll(int(timeout * 1000)):
+            return None
+        topic, *frames = self.socket.recv_multipart()
+        try:
+            header, event = codec.decode(frames, codec.events)
+        except BadRequest:
+            return None  # an event of a newer daemon: its state comes by other ways too
+        if isinstance(event, Attached):
+            self._attached = True
+        return Heard(topic.decode(), header, event)
+
+    def wait_attached(self, timeout: float) -> list[Heard]:
+        """Wait for the welcome; what arrived before it is not lost.
+
+        Raises:
+            DaemonSilent: none came.
+        """
+        early: list[Heard] = []
+        deadline = time.monotonic() + timeout
+        while not self._attached:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise DaemonSilent(seconds=timeout)
+            if heard := self.receive(left):
+                early.append(heard)
+        return [heard for heard in early if not isinstance(heard.event, Attached)]
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        self.socket.close()
+
+
+class Client:
+    """A conversation with the daemon of this user on this box."""
+
+    def __init__(self, home: Home | None = None, name: str = "lorad.shared.client") -> None:
+        """Nothing is sent before the first `ask`."""
+        self.home = home or find_home()
+        self.name = name
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._control: zmq.Socket[bytes] | None = None
+        self._daemon: DaemonInfo | None = None
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all sockets."""
+        self._context.destroy(linger=0)
+
+    @property
+    def daemon(self) -> DaemonInfo:
+        """The daemon that answers.
+
+        Raises:
+            DaemonError: none runs, or it speaks another protocol.
+        """
+        if self._daemon is None:
+            self._daemon = self.greet()
+        return self._daemon
+
+    def greet(self) -> DaemonInfo:
+        """Say hello, on a fresh connection.
+
+        Raises:
+            DaemonError: no daemon runs, it is silent, or it speaks another protocol.
+        """
+        if self.home.daemon_pid() is None:
+            raise NoDaemon
+        if self._control is not None:
+            self._control.close()
+        self._control = self._context.socket(zmq.DEALER)
+        self._control.linger = 0
+        # Without this a request for a daemon that is away waits here and reaches the next one.
+        self._control.setsockopt(zmq.IMMEDIATE, 1)
+        self._control.connect(self.home.control)
+        hello = Hello(protocol_min=PROTOCOL, protocol_max=PROTOCOL, client=self.name)
+        welcome = self._exchange(hello, uuid.uuid4().hex, "", 5.0)
+        if not isinstance(welcome, Welcome):
+            raise BadRequest(why=f"hello was answered by {type(welcome).__name__}")
+        self._daemon = welcome.daemon
+        return welcome.daemon
+
+    @overload
+    def ask(self, request: GetStatus, timeout: float = ...) -> Status: ...
+    @overload
+    def ask(self, request: AddJob, timeout: float = ...) -> Added: ...
+    @overload
+    def ask(self, request: WhyJob, timeout: float = ...) -> Why: ...
+    @overload
+    def ask(self, request: GetRecipe, timeout: float = ...) -> RecipeText: ...
+    @overload
+    def ask(self, request: GetMetrics, timeout: float = ...) -> Metrics: ...
+    @overload
+    def ask(self, request: GetChart, timeout: float = ...) -> Chart: ...
+    @overload
+    def ask(self, request: GetSamples, timeout: float = ...) -> Samples: ...
+    @overload
+    def ask(self, request: GetLog, timeout: float = ...) -> Log: ...
+    @overload
+    def ask(self, request: AnyRequest, timeout: float = ...) -> AnyReply: ...
+
+    def ask(self, request: AnyRequest, timeout: float = 15.0) -> AnyReply:
+        """The daemon's answer.
+
+        Raises:
+            RequestRefused: it said no; the message is the sentence for the user.
+            DaemonError: it is not there or does not answer.
+        """
+        epoch = self.daemon.epoch
+        return self._exchange(request, uuid.uuid4().hex, epoch, timeout)
+
+    def _exchange(self, request: AnyRequest, id: str, epoch: str, timeout: float) -> AnyReply:
+        assert self._control is not None
+        deadline = time.monotonic() + timeout
+        frames = codec.encode(request, id=id, epoch=epoch)
+        if not self._control.poll(int(timeout * 1000), zmq.POLLOUT):
+            self._gone(timeout)
+        self._control.send_multipart(frames, zmq.DONTWAIT)
+        while self._control.poll(max(0, int((deadline - time.monotonic()) * 1000))):
+            header, reply = codec.decode(self._control.recv_multipart(), codec.replies)
+            if header.id != id:
+                continue  # the late answer to a question that was given up
+            if isinstance(reply, Refused):
+                raise RequestRefused(reply.kind, reply.message, reply.exit_code)
+            return reply
+        return self._gone(timeout)
+
+    def _gone(self, timeout: float) -> AnyReply:
+        """Raise what the silence means."""
+        self._daemon = None
+        if self.home.daemon_pid() is None:
+            raise NoDaemon
+        raise DaemonSilent(seconds=timeout)
+
+    def watch(self, *topics: str) -> Watch:
+        """Listen to topics; the caller closes it."""
+        watch = Watch(self._context, self.home.events)
+        watch.subscribe(*topics)
+        return watch
+
+    def job(self, job_id: int) -> Job:
+        """One job as it is now.
+
+        Raises:
+            UnknownJob: there is none of that number.
+        """
+        for job in self.ask(GetStatus()).jobs:
+            if job.id == job_id:
+                return job
+        raise UnknownJob(id=job_id)
+
+    def follow(self, job_id: int, *topics: str) -> Iterator[Heard | Job]:
+        """The job as it is now, then each event on `topics` and each change of it as a `Job`.
+
+        Ends after the job ended or was removed.
+
+        Raises:
+            DaemonError: the daemon went away.
+        """
+        watch = self.watch(QUEUE_TOPIC, *topics)
+        try:
+            early = watch.wait_attached(SILENCE_SECONDS)
+            job = self.job(job_id)
+            yield job
+            while not isinstance(job.status, Ended):
+                heard = early.pop(0) if early else watch.receive(SILENCE_SECONDS)
+                if heard is None:
+                    job = self.job(job_id)  # raises when nobody is there; else news was lost
+                    yield job
+                elif isinstance(heard.event, JobRemoved) and heard.event.id == job_id:
+                    return
+                elif isinstance(heard.event, JobChanged):
+                    if heard.event.job.id == job_id:
+                        job = heard.event.job
+                        yield job
+                elif heard.topic in topics:
+                    yield heard
+        finally:
+            watch.close()
+
+    def points(self, job_id: int) -> Iterator[Point]:
+        """Every step's figures from the first on, live until the job ends, each once.
+
+        Raises:
+            DaemonError: the daemon went away.
+        """
+        last = 0
+        for heard in self.follow(job_id, job_topic(job_id, "metrics")):
+            points: list[Point] = []
+            if isinstance(heard, Job):
+                points = self._points_after(job_id, last)
+            elif isinstance(heard.event, PointsAdded):
+                points = heard.event.points
+                if points[0].step > last + 1:
+                    points = self._points_after(job_id, last)
+            for point in points:
+                if point.step > last:
+                    last = point.step
+                    yield point
+
+    def _points_after(self, job_id: int, step: int) -> list[Point]:
+        points: list[Point] = []
+        while more := self.ask(GetMetrics(id=job_id, after=step)).points:
+            points += more
+            step = more[-1].step
+        return points

@@ -1,0 +1,120 @@
+"""Where a daemon lives: its folder, sockets, lock and database."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import socket
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from lorad.shared.errors import HomeUnusable
+
+IPC_PATH_MAX = 107
+"""sockaddr_un's limit, in bytes."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """One daemon's folder, one a host: two boxes may share a home over NFS, never a database."""
+
+    folder: Path
+    sockets: Path
+    """`folder`, or a short one of its own where the path would be too long for a socket."""
+    cache: Path
+    """Encoded pictures; may be deleted at any time."""
+
+    @property
+    def control(self) -> str:
+        """Where clients ask."""
+        return f"ipc://{self.sockets / 'control.sock'}"
+
+    @property
+    def events(self) -> str:
+        """Where clients listen."""
+        return f"ipc://{self.sockets / 'events.sock'}"
+
+    @property
+    def runs(self) -> str:
+        """Where runs report."""
+        return f"ipc://{self.sockets / 'runs.sock'}"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the daemon for life; its text is the pid."""
+        return self.folder / "lock"
+
+    @property
+    def database(self) -> Path:
+        """The queue."""
+        return self.folder / "lorad.db"
+
+    @property
+    def daemon_log(self) -> Path:
+        """What the daemon itself says."""
+        return self.folder / "daemon.log"
+
+    def run_folder(self, job_id: int) -> Path:
+        """A job's log and journals."""
+        return self.folder / "runs" / str(job_id)
+
+    def log(self, job_id: int) -> Path:
+        """What a job's run printed."""
+        return self.run_folder(job_id) / "log.txt"
+
+    def make(self) -> None:
+        """Create the folders, for their owner alone.
+
+        Raises:
+            HomeUnusable: a folder cannot be made or belongs to somebody else.
+        """
+        for folder in (self.folder, self.sockets):
+            try:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                about = folder.lstat()
+            except OSError as error:
+                raise HomeUnusable(path=folder, why=error.strerror or error) from error
+            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+                raise HomeUnusable(path=folder, why="it is not a folder of yours")
+            if stat.S_IMODE(about.st_mode) & 0o077:
+                folder.chmod(0o700)
+
+    def daemon_pid(self) -> int | None:
+        """The pid of the daemon that runs here; the lock says it, sockets and files may lie."""
+        try:
+            with self.lock.open() as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    text = file.read().strip()
+                    return int(text) if text.isdigit() else 0
+        except OSError:
+            return None
+        return None
+
+
+def find_home() -> Home:
+    """This user's daemon folder on this host, from the environment; nothing is created."""
+    if override := os.environ.get("LORAD_HOME"):
+        folder = Path(override).expanduser().absolute()
+        return Home(folder, _sockets(folder), folder / "cache")
+    state = _xdg("XDG_STATE_HOME", ".local/state")
+    folder = state / "lorad" / socket.gethostname()
+    return Home(folder, _sockets(folder), _xdg("XDG_CACHE_HOME", ".cache") / "lorad")
+
+
+def _xdg(variable: str, default: str) -> Path:
+    value = os.environ.get(variable, "")
+    # The XDG specification: a relative path is to be ignored.
+    return Path(value) if value.startswith("/") else Path.home() / default
+
+
+def _sockets(folder: Path) -> Path:
+    """The folder itself, unless a socket in it would exceed what the kernel takes."""
+    if len(os.fsencode(folder / "control.sock")) <= IPC_PATH_MAX:
+        return folder
+    short = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
+    return Path(tempfile.gettempdir()) / f"lorad-{os.getuid()}-{short}"

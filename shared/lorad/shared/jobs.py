@@ -1,0 +1,163 @@
+"""A job and the states of its life. Each state carries only the data that exists in it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Process(Struct, frozen=True, kw_only=True):
+    """The process that trains a job: pid and kernel start time together name it for good."""
+
+    pid: int
+    created: float
+    """Start time by the kernel, seconds since the epoch: a reused pid has another."""
+    gpu: str | None = None
+    """The card's UUID; none on a box without a GPU."""
+
+
+class Stashed(Struct, frozen=True, kw_only=True, tag="stashed"):
+    """Kept out of the queue until somebody enqueues it."""
+
+
+class Queued(Struct, frozen=True, kw_only=True, tag="queued"):
+    """Waits for its turn."""
+
+    cause: str = ""
+    """Why it is here again, for a job that ran before: `its run died at step 120`."""
+
+
+class Starting(Struct, frozen=True, kw_only=True, tag="starting"):
+    """Its process is there and has not taken the first step yet."""
+
+    process: Process
+
+
+class Running(Struct, frozen=True, kw_only=True, tag="running"):
+    """Trains."""
+
+    process: Process
+
+
+class Pausing(Struct, frozen=True, kw_only=True, tag="pausing"):
+    """Finishes its step and writes a checkpoint, to leave the device."""
+
+    process: Process
+
+
+class Paused(Struct, frozen=True, kw_only=True, tag="paused"):
+    """Off the device; resumes from its checkpoint."""
+
+    cause: str = ""
+    """Empty when somebody asked for it, else the reason: a full disk, a reboot."""
+
+
+class Finishing(Struct, frozen=True, kw_only=True, tag="finishing"):
+    """Saves its last pictures and files."""
+
+    process: Process
+    outcome: Literal["done", "cancelled"] = "done"
+
+
+class Done(Struct, frozen=True, kw_only=True, tag="done"):
+    """All steps taken, the files are in the job's folder."""
+
+    finished: float
+
+
+class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
+    """Could not go on; the reason is one sentence."""
+
+    finished: float
+    reason: str
+
+
+class Cancelled(Struct, frozen=True, kw_only=True, tag="cancelled"):
+    """Stopped for good by somebody; what there was is saved."""
+
+    finished: float
+
+
+Status = (
+    Stashed | Queued | Starting | Running | Pausing | Paused | Finishing | Done | Failed | Cancelled
+)
+Active = Starting | Running | Pausing | Finishing
+"""The states with a process."""
+Ended = Done | Failed | Cancelled
+
+State = Literal[
+    "stashed", "queued", "starting", "running", "pausing", "paused", "finishing", "done",
+    "failed", "cancelled",
+]  # fmt: skip
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far a job is; the newest figures that its run reported."""
+
+    step: int = 0
+    loss: float | None = None
+    """Smoothed; none before the first step or when it is not finite."""
+    loss_nonfinite: bool = False
+    images_per_second: float | None = None
+    eta_seconds: float | None = None
+    phase: str = ""
+    """What the run does when it does not train: `encoding pictures 12/48`."""
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """One entry of the queue."""
+
+    id: int
+    name: str
+    status: Status
+    folder: str
+    """Where its files go, absolute."""
+    max_train_steps: int
+    created: float
+    priority: int = 0
+    """Higher starts first."""
+    position: float = 0.0
+    """Order among equals; lower starts first."""
+    progress: Progress = Progress()
+
+    @property
+    def state(self) -> State:
+        """The status's name."""
+        return state_of(self.status)
+
+    @property
+    def process(self) -> Process | None:
+        """Its process, in the states that have one."""
+        return self.status.process if isinstance(self.status, Active) else None
+
+
+def state_of(status: Status) -> State:
+    """The word for a status, as the wire and the screens write it."""
+    return status.__struct_config__.tag  # type: ignore[return-value]
+
+
+class Gpu(Struct, frozen=True, kw_only=True):
+    """What the driver says of one card. A figure it does not give is none."""
+
+    uuid: str
+    index: int
+    """As nvidia-smi counts."""
+    name: str
+    memory_total_bytes: int
+    memory_used_bytes: int
+    utilization_percent: float | None = None
+    power_watts: float | None = None
+    power_limit_watts: float | None = None
+    temperature_celsius: float | None = None
+
+
+class Host(Struct, frozen=True, kw_only=True):
+    """The box itself."""
+
+    cpu_percent: float
+    """Of all cores together, 0..100."""
+    memory_total_bytes: int
+    memory_used_bytes: int
+    gpu_note: str = ""
+    """Why there are no GPU figures, where there are none: `no NVIDIA driver`."""

@@ -1,0 +1,133 @@
+"""The table of a job's life: which event leads from which state to which.
+
+An entry that is missing is the error. The daemon applies it, the dashboard and the command line
+read it to know what a key or a verb may do now. Three kinds of event:
+
+- verbs, asked for by somebody: stash, enqueue, pause, resume, cancel, restart;
+- reports of the run: ready (first step ahead), finish (all steps taken), done, failed, left (it
+  saved and went because it had to: a full disk, SIGTERM) and yielded (it saved and went because
+  it was asked to);
+- observations of the daemon: start (process made) and died (process gone without a word).
+
+A run that died is queued again and resumes from its checkpoint; the daemon's budget of tries
+turns `died` into `failed` when it makes no progress. One that died while it was leaving is simply
+gone: paused from its last checkpoint, or cancelled. A run that takes its last step before it hears
+a pause is done: nobody is served by holding finished work back.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lorad.shared.errors import ImpossibleAction
+from lorad.shared.jobs import Job, State
+
+Verb = Literal["stash", "enqueue", "pause", "resume", "cancel", "restart"]
+Happening = Literal["start", "ready", "finish", "done", "failed", "left", "yielded", "died"]
+Event = Verb | Happening
+
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    ("queued", "stash"): "stashed",
+    ("stashed", "enqueue"): "queued",
+    # One's mind may change in any state with a process, and in any that waits.
+    ("starting", "pause"): "pausing",
+    ("running", "pause"): "pausing",
+    ("paused", "resume"): "queued",
+    ("failed", "resume"): "queued",
+    ("cancelled", "resume"): "queued",
+    ("stashed", "cancel"): "cancelled",
+    ("queued", "cancel"): "cancelled",
+    ("paused", "cancel"): "cancelled",
+    ("starting", "cancel"): "finishing",
+    ("running", "cancel"): "finishing",
+    ("pausing", "cancel"): "finishing",
+    ("finishing", "cancel"): "finishing",
+    ("paused", "restart"): "queued",
+    ("done", "restart"): "queued",
+    ("failed", "restart"): "queued",
+    ("cancelled", "restart"): "queued",
+    ("queued", "start"): "starting",
+    ("starting", "ready"): "running",
+    ("running", "finish"): "finishing",
+    ("pausing", "finish"): "finishing",
+    ("finishing", "done"): "done",
+    ("running", "done"): "done",
+    ("pausing", "done"): "done",
+    ("starting", "failed"): "failed",
+    ("running", "failed"): "failed",
+    ("pausing", "failed"): "failed",
+    ("finishing", "failed"): "failed",
+    ("starting", "left"): "paused",
+    ("running", "left"): "paused",
+    ("pausing", "left"): "paused",
+    ("finishing", "left"): "paused",
+    ("starting", "died"): "queued",
+    ("running", "died"): "queued",
+    ("finishing", "died"): "queued",  # but cancelled, when that is where it was going
+    ("pausing", "died"): "paused",
+    ("pausing", "yielded"): "paused",
+    ("finishing", "yielded"): "cancelled",
+}
+
+REMOVABLE: frozenset[State] = frozenset(
+    {"stashed", "queued", "paused", "done", "failed", "cancelled"}
+)
+
+PARTICIPLES: dict[str, str] = {
+    "stash": "stashed",
+    "enqueue": "enqueued",
+    "pause": "paused",
+    "resume": "resumed",
+    "cancel": "cancelled",
+    "restart": "restarted",
+    "rm": "removed",
+    "move": "moved",
+}
+
+# What somebody who asked for the impossible most likely wants.
+HINTS: dict[tuple[State, str], str] = {
+    ("queued", "pause"): "`lorad stash {id}` keeps it from starting.",
+    ("queued", "resume"): "It starts by itself; `lorad why {id}` says what it waits for.",
+    ("queued", "restart"): "It starts by itself; `lorad why {id}` says what it waits for.",
+    ("stashed", "pause"): "It does not run; `lorad enqueue {id}` puts it in the queue.",
+    ("stashed", "resume"): "`lorad enqueue {id}` puts it in the queue.",
+    ("stashed", "restart"): "`lorad enqueue {id}` puts it in the queue.",
+    ("done", "resume"): "`lorad restart {id}` trains it again from the start.",
+    ("paused", "enqueue"): "`lorad resume {id}` lets it go on.",
+    ("paused", "pause"): "`lorad resume {id}` lets it go on.",
+    ("pausing", "resume"): "Wait until it is paused, then resume it.",
+    ("running", "rm"): "`lorad cancel {id}` ends it first.",
+    ("starting", "rm"): "`lorad cancel {id}` ends it first.",
+    ("pausing", "rm"): "Wait until it is paused.",
+    ("running", "restart"): "`lorad cancel {id}` ends it first.",
+}
+
+
+def can(state: State, verb: str) -> bool:
+    """Whether somebody may ask for this now."""
+    if verb == "rm":
+        return state in REMOVABLE
+    return (state, verb) in TRANSITIONS
+
+
+def next_state(job: Job, event: Event) -> State:
+    """Where the event leads.
+
+    Raises:
+        ImpossibleAction: the table has no such move.
+    """
+    try:
+        return TRANSITIONS[job.state, event]
+    except KeyError:
+        raise impossible(job, event) from None
+
+
+def impossible(job: Job, verb: str) -> ImpossibleAction:
+    """The refusal of a verb, with the hint that helps."""
+    hint = HINTS.get((job.state, verb), f"`lorad status {job.id}` shows it.")
+    return ImpossibleAction(
+        id=job.id,
+        state=job.state,
+        participle=PARTICIPLES.get(verb, verb),
+        hint=hint.format(id=job.id),
+    )

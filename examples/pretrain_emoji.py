@@ -112,7 +112,8 @@ def render(icons_file: Path) -> Emoji:
     names = [n for n in names if n in icons and not any(word in n for word in LEFT_OUT)]
     pixels = []
     for name in names:
-        svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">{icons[name]["body"]}</svg>'
+        body = icons[name]["body"]
+        svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">{body}</svg>'
         png = cairosvg.svg2png(
             svg.encode(), output_width=SIZE, output_height=SIZE, background_color="white"
         )

@@ -238,6 +238,13 @@ class UnknownJob(DaemonError):
     exit_code = 2
 
 
+class FolderTaken(DaemonError):
+    """Job {id} writes to {folder} already. Set another `output.folder`, or leave it out to get one
+    of its own."""
+
+    exit_code = 2
+
+
 class ImpossibleAction(DaemonError):
     """Job {id} is {state}, so it cannot be {participle}. {hint}"""
 

@@ -1,0 +1,1 @@
+"""The run: everything that needs torch. It knows nothing of the service around it."""

@@ -1,0 +1,67 @@
+"""`python -m lorad.daemon`: one daemon a user and host, in the foreground."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import logging
+import os
+import signal
+import sys
+from logging.handlers import RotatingFileHandler
+from typing import TextIO
+
+from lorad.daemon.service import Service
+from lorad.shared.endpoints import Home, find_home
+from lorad.shared.errors import DaemonRunning, LoradError
+
+
+def main() -> int:
+    """Serve until somebody ends it; the exit code."""
+    os.umask(0o077)
+    home = find_home()
+    try:
+        home.make()
+        lock = take_lock(home)
+        _log_to(home)
+        service = Service(home)
+    except LoradError as error:
+        print(f"lorad: {error}", file=sys.stderr)
+        return error.exit_code
+    signal.signal(signal.SIGTERM, service.on_signal)
+    signal.signal(signal.SIGINT, service.on_signal)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal that started it may close
+    gc.freeze()
+    service.run()
+    lock.close()
+    return 0
+
+
+def take_lock(home: Home) -> TextIO:
+    """The home's lock, held until the file is closed or the process is gone.
+
+    Raises:
+        DaemonRunning: another daemon has it.
+    """
+    file = home.lock.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        pid = file.read().strip() or "unknown"
+        file.close()
+        raise DaemonRunning(pid=pid) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _log_to(home: Home) -> None:
+    handler = RotatingFileHandler(home.daemon_log, maxBytes=4 << 20, backupCount=2)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,268 @@
+"""One function a request: what it does to the queue, and the reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lorad.daemon import chart, scheduler
+from lorad.daemon.logs import read_log
+from lorad.daemon.store import NewJob
+from lorad.shared.errors import BadRequest, FolderTaken, StoreFull, UnsupportedProtocol
+from lorad.shared.jobs import Finishing, Job, Queued
+from lorad.shared.lifecycle import REMOVABLE, Verb, impossible
+from lorad.shared.messages import (
+    PROTOCOL,
+    QUEUE_TOPIC,
+    Accepted,
+    Added,
+    AddJob,
+    AnyReply,
+    AnyRequest,
+    CancelJob,
+    Changed,
+    Chart,
+    EnqueueJob,
+    GetChart,
+    GetLog,
+    GetMetrics,
+    GetRecipe,
+    GetSamples,
+    GetStatus,
+    Hello,
+    JobRemoved,
+    Log,
+    Metrics,
+    MoveJob,
+    PauseJob,
+    RecipeText,
+    Removed,
+    RemoveJob,
+    RestartJob,
+    ResumeJob,
+    Samples,
+    SetPriority,
+    ShutDown,
+    ShuttingDown,
+    StashJob,
+    Status,
+    Welcome,
+    Why,
+    WhyJob,
+)
+from lorad.shared.recipe import parse_recipe
+
+if TYPE_CHECKING:
+    from lorad.daemon.service import Service
+
+MAX_POINTS = 20_000
+MAX_WIDTH = 2000
+MAX_LOG_BYTES = 1 << 18
+
+
+def hello(service: Service, request: Hello, actor: str) -> Welcome:
+    if not request.protocol_min <= PROTOCOL <= request.protocol_max:
+        theirs = f"{request.protocol_min} to {request.protocol_max}"
+        raise UnsupportedProtocol(theirs=theirs, ours=PROTOCOL)
+    return Welcome(protocol=PROTOCOL, daemon=service.info)
+
+
+def get_status(service: Service, request: GetStatus, actor: str) -> Status:
+    reading = service.gauges.newest
+    return Status(
+        daemon=service.info,
+        gpus=reading.gpus,
+        host=reading.host,
+        jobs=service.store.jobs(),
+        heads=service.events.heads(),
+    )
+
+
+def add_job(service: Service, request: AddJob, actor: str) -> Added:
+    folder = Path(request.folder)
+    if not folder.is_absolute():
+        raise BadRequest(why="the recipe's folder must be an absolute path")
+    new = NewJob(
+        recipe=parse_recipe(request.recipe),
+        recipe_text=request.recipe,
+        recipe_folder=folder,
+        stash=request.stash,
+        priority=request.priority,
+    )
+    job = service.store.add(new, actor)
+    for other in service.store.jobs():
+        if other.folder == job.folder and other.id != job.id:
+            raise FolderTaken(id=other.id, folder=job.folder)  # and the transaction is undone
+    service.queue.tell(job, "add")
+    return Added(job=job)
+
+
+def why_job(service: Service, request: WhyJob, actor: str) -> Why:
+    return Why(sentence=service.queue.why(service.store.job(request.id)))
+
+
+def pause_job(service: Service, request: PauseJob, actor: str) -> Accepted:
+    return Accepted(job=_steered(service, request.id, "pause", actor))
+
+
+def cancel_job(service: Service, request: CancelJob, actor: str) -> Accepted | Changed:
+    job = _steered(service, request.id, "cancel", actor)
+    if request.force:
+        service.supervisor.kill(job.id)
+    return Accepted(job=job) if job.process else Changed(job=job)
+
+
+def _steered(service: Service, job_id: int, verb: Verb, actor: str) -> Job:
+    job = service.store.job(job_id)
+    if verb == "cancel" and isinstance(job.status, Finishing):
+        return job  # said twice, or it is writing its last files anyway: nothing to change
+    job = service.queue.change(job, verb, actor=actor)
+    service.runs.steer(job)
+    return job
+
+
+def resume_job(service: Service, request: ResumeJob, actor: str) -> Changed:
+    return Changed(job=_changed(service, request.id, "resume", actor))
+
+
+def stash_job(service: Service, request: StashJob, actor: str) -> Changed:
+    return Changed(job=_changed(service, request.id, "stash", actor))
+
+
+def enqueue_job(service: Service, request: EnqueueJob, actor: str) -> Changed:
+    return Changed(job=_changed(service, request.id, "enqueue", actor))
+
+
+def restart_job(service: Service, request: RestartJob, actor: str) -> Changed:
+    _changed(service, request.id, "restart", actor)
+    service.store.begin_again(request.id)
+    service.queue.forget(request.id)
+    job = service.store.job(request.id)
+    service.queue.tell(job, "restart")
+    return Changed(job=job)
+
+
+def _changed(service: Service, job_id: int, verb: Verb, actor: str) -> Job:
+    return service.queue.change(service.store.job(job_id), verb, actor=actor)
+
+
+def move_job(service: Service, request: MoveJob, actor: str) -> Changed:
+    job = service.store.job(request.id)
+    if not isinstance(job.status, Queued):
+        raise impossible(job, "move")
+    others = [j for j in scheduler.in_order(service.store.jobs()) if j.id != job.id]
+    place = max(0, min(request.to - 1, len(others)))
+    before = others[place - 1] if place else None
+    after = others[place] if place < len(others) else None
+    # Priority comes before place: a job that passes one of another priority takes that on.
+    neighbour = after or before
+    if neighbour is None:
+        return Changed(job=job)
+    if before is None or before.priority != neighbour.priority:
+        position = neighbour.position - 1
+    elif after is None:
+        position = before.position + 1
+    else:
+        position = (before.position + after.position) / 2
+    job = service.store.set_place(job.id, priority=neighbour.priority, position=position)
+    service.queue.tell(job, "move")
+    return Changed(job=job)
+
+
+def set_priority(service: Service, request: SetPriority, actor: str) -> Changed:
+    job = service.store.job(request.id)
+    job = service.store.set_place(job.id, priority=request.priority, position=job.position)
+    service.queue.tell(job, "priority")
+    return Changed(job=job)
+
+
+def remove_job(service: Service, request: RemoveJob, actor: str) -> Removed:
+    job = service.store.job(request.id)
+    if job.state not in REMOVABLE:
+        raise impossible(job, "rm")
+    service.store.remove(job.id)
+    service.queue.forget(job.id)
+    service.logs.remove(job.id)
+    service.events.publish(QUEUE_TOPIC, JobRemoved(id=job.id))
+    return Removed(id=job.id)
+
+
+def get_recipe(service: Service, request: GetRecipe, actor: str) -> RecipeText:
+    text, folder = service.store.recipe(request.id)
+    return RecipeText(recipe=text, folder=folder)
+
+
+def get_metrics(service: Service, request: GetMetrics, actor: str) -> Metrics:
+    service.store.job(request.id)
+    limit = max(1, min(request.limit, MAX_POINTS))
+    return Metrics(points=service.store.points(request.id, request.after, limit))
+
+
+def get_chart(service: Service, request: GetChart, actor: str) -> Chart:
+    service.store.job(request.id)
+    width = max(1, min(request.width, MAX_WIDTH))
+    return Chart(columns=chart.columns(service.store.losses(request.id), width))
+
+
+def get_samples(service: Service, request: GetSamples, actor: str) -> Samples:
+    service.store.job(request.id)
+    return Samples(pictures=service.store.samples(request.id, newest=request.newest))
+
+
+def get_log(service: Service, request: GetLog, actor: str) -> Log:
+    if request.id:
+        service.store.job(request.id)
+        path = service.home.log(request.id)
+    else:
+        path = service.home.daemon_log
+    limit = max(1, min(request.limit, MAX_LOG_BYTES))
+    return read_log(path, request.offset, limit)
+
+
+def shut_down(service: Service, request: ShutDown, actor: str) -> ShuttingDown:
+    return ShuttingDown(pausing=service.go_down(leave_runs=request.leave_runs))
+
+
+HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply]] = {
+    Hello: hello,
+    GetStatus: get_status,
+    AddJob: add_job,
+    WhyJob: why_job,
+    PauseJob: pause_job,
+    ResumeJob: resume_job,
+    CancelJob: cancel_job,
+    RestartJob: restart_job,
+    StashJob: stash_job,
+    EnqueueJob: enqueue_job,
+    MoveJob: move_job,
+    SetPriority: set_priority,
+    RemoveJob: remove_job,
+    GetRecipe: get_recipe,
+    GetMetrics: get_metrics,
+    GetChart: get_chart,
+    GetSamples: get_samples,
+    GetLog: get_log,
+    ShutDown: shut_down,
+}
+
+READING = (Hello, GetStatus, WhyJob, GetRecipe, GetMetrics, GetChart, GetSamples, GetLog)
+"""Requests that change nothing: nothing to remember of them."""
+
+
+def handle(service: Service, request: AnyRequest, command_id: str, actor: str) -> AnyReply:
+    """The reply, and the request's effect exactly once however often it is sent."""
+    handler = HANDLERS[type(request)]
+    if isinstance(request, READING):
+        return handler(service, request, actor)
+    if reply := service.store.recall(command_id):
+        return reply
+    try:
+        with service.store.transaction():
+            reply = handler(service, request, actor)
+            service.store.remember(command_id, reply)
+    except StoreFull:
+        for job in service.store.jobs():  # what was told before the disk refused did not happen
+            service.queue.tell(job)
+        raise
+    return reply

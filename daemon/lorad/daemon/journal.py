@@ -1,0 +1,73 @@
+"""A run's own record: every report it made, numbered by its place, on disk before it is sent.
+
+The run appends, the daemon reads what a dead run had not delivered. A frame is its length in four
+bytes and a report in MessagePack; one that was cut short by a crash is as if it had not been.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from lorad.shared.messages import AnyReport
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyReport] = msgspec.msgpack.Decoder(AnyReport)
+
+
+def journal_path(run_folder: Path, attempt: int) -> Path:
+    """One journal a try."""
+    return run_folder / f"journal-{attempt}.msgpack"
+
+
+class Journal:
+    """Appends. The first report is number 1."""
+
+    def __init__(self, path: Path) -> None:
+        """A new file; its folder is there."""
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+        self._count = 0
+
+    def append(self, reports: list[AnyReport]) -> int:
+        """Write them in one go; the number of the last.
+
+        Raises:
+            OSError: the disk took no more; what it took of the last frame is cut off again.
+        """
+        frames = [_encoder.encode(report) for report in reports]
+        block = b"".join(len(frame).to_bytes(4, "little") + frame for frame in frames)
+        before = self._path.stat().st_size
+        try:
+            written = self._file.write(block)
+            if written != len(block):
+                raise OSError(28, "No space left on device")
+        except OSError:
+            self._file.truncate(before)
+            raise
+        self._count += len(reports)
+        return self._count
+
+    def close(self) -> None:
+        """Write no more."""
+        self._file.close()
+
+
+def read_journal(path: Path, after: int = 0) -> list[AnyReport]:
+    """The reports beyond number `after`; none where there is no journal."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    reports: list[AnyReport] = []
+    at = number = 0
+    while at + 4 <= len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "little")
+        if end > len(data):
+            break
+        number += 1
+        if number > after:
+            reports.append(_decoder.decode(data[at + 4 : end]))
+        at = end
+    return reports

@@ -1,0 +1,264 @@
+"""The queue at work: each change of a job goes through here, is stored, and is told."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from typing import Literal
+
+import msgspec
+
+from lorad.daemon import scheduler
+from lorad.daemon.events import Events
+from lorad.daemon.store import Store
+from lorad.daemon.supervisor import Supervisor
+from lorad.daemon.telemetry import Gauges
+from lorad.shared.endpoints import Home
+from lorad.shared.jobs import (
+    Active,
+    Cancelled,
+    Done,
+    Failed,
+    Finishing,
+    Job,
+    Paused,
+    Pausing,
+    Process,
+    Queued,
+    Running,
+    Starting,
+    Stashed,
+    State,
+    Status,
+)
+from lorad.shared.lifecycle import Event, next_state
+from lorad.shared.messages import QUEUE_TOPIC, JobChanged, Point
+
+log = logging.getLogger(__name__)
+
+MAX_VAIN_ATTEMPTS = 3
+"""A run that dies this often in a row without a checkpoint fails."""
+DOWN = "the daemon was shut down"
+"""A job paused for this is resumed by the next daemon."""
+RECENT = 20
+"""Steps that the shown loss and speed are means of."""
+
+
+class Queue:
+    """The jobs, and the rooms that they need: store, events, processes, gauges."""
+
+    def __init__(
+        self, home: Home, store: Store, events: Events, supervisor: Supervisor, gauges: Gauges
+    ) -> None:
+        """Nothing happens before `wake` or `schedule`."""
+        self.home = home
+        self.store = store
+        self.events = events
+        self.supervisor = supervisor
+        self.gauges = gauges
+        self.going_down = False
+        self._recent: dict[int, deque[Point]] = {}
+
+    # -- changes ------------------------------------------------------------------------------
+
+    def change(
+        self,
+        job: Job,
+        event: Event,
+        *,
+        actor: str,
+        cause: str = "",
+        process: Process | None = None,
+    ) -> Job:
+        """Take the job where the event leads, store it and tell everybody.
+
+        Raises:
+            ImpossibleAction: the table of states has no such move.
+        """
+        status = status_after(job, event, cause, process)
+        changed = self.store.change(job, status, event, cause=cause, actor=actor)
+        log.info("job %d: %s -> %s (%s by %s) %s", job.id, job.state, changed.state, event, actor,
+                 cause)  # fmt: skip
+        self.tell(changed, event)
+        return changed
+
+    def tell(self, job: Job, cause: str = "") -> None:
+        """Publish the job as it is."""
+        self.events.publish(QUEUE_TOPIC, JobChanged(job=job, cause=cause))
+
+    # -- scheduling ---------------------------------------------------------------------------
+
+    def needs(self, jobs: list[Job]) -> dict[int, int]:
+        """Free memory in bytes that each queued job must find on a card."""
+        if not self.gauges.newest.gpus:
+            return {}
+        return {
+            job.id: scheduler.memory_needed(self.store.parsed_recipe(job.id))
+            for job in jobs
+            if isinstance(job.status, Queued)
+        }
+
+    def schedule(self) -> None:
+        """Start whatever may start now."""
+        if self.going_down:
+            return
+        jobs = self.store.jobs()
+        if not any(isinstance(job.status, Queued) for job in jobs):
+            return
+        for start in scheduler.decide(jobs, self.gauges.newest.gpus, self.needs(jobs)):
+            self._start(self.store.job(start.job_id), start.gpu)
+
+    def _start(self, job: Job, gpu: str | None) -> None:
+        attempt = self.store.begin_attempt(job.id)
+        try:
+            process = self.supervisor.spawn(attempt, gpu)
+        except OSError as error:
+            self.change(job, "start", actor="scheduler", process=Process(pid=0, created=0.0))
+            reason = f"Its process could not be started: {error}."
+            self.change(self.store.job(job.id), "failed", actor="scheduler", cause=reason)
+            return
+        self._recent.pop(job.id, None)
+        self.change(job, "start", actor="scheduler", process=process)
+
+    def why(self, job: Job) -> str:
+        """In one sentence: what it waits for, or what it does."""
+        jobs = self.store.jobs()
+        return scheduler.why(job, jobs, self.gauges.newest.gpus, self.needs(jobs))
+
+    # -- the daemon's own life ----------------------------------------------------------------
+
+    def wake(self) -> None:
+        """After a start: take over the runs that live, settle those that died meanwhile."""
+        for job in self.store.jobs():
+            if isinstance(job.status, Active):
+                if not self.supervisor.watch(job.id, job.status.process):
+                    log.warning("job %d: its process ended while no daemon was here", job.id)
+                    self.settle(job.id)
+            elif isinstance(job.status, Paused) and job.status.cause == DOWN:
+                self.change(job, "resume", actor="daemon", cause="the daemon is back")
+
+    def go_down(self) -> list[int]:
+        """Start nothing more and pause what runs; the jobs that are waited for."""
+        self.going_down = True
+        for job in self.active():
+            if isinstance(job.status, Starting | Running):
+                self.change(job, "pause", actor="daemon", cause=DOWN)
+        return [job.id for job in self.active()]
+
+    def active(self) -> list[Job]:
+        """The jobs with a process."""
+        return [job for job in self.store.jobs() if isinstance(job.status, Active)]
+
+    # -- the end of a process -----------------------------------------------------------------
+
+    def settle(self, job_id: int) -> None:
+        """The job's process is gone: act on its last word, or on its silence."""
+        job = self.store.job(job_id)
+        attempt = self.store.attempt(job_id)
+        if not isinstance(job.status, Active) or attempt is None:
+            return
+        job = self.note_phase(job, "")
+        words = self.supervisor.last_words(job_id)
+        if attempt.ending is not None:
+            self._settle_ending(job, attempt.ending.outcome, attempt.ending.reason)
+            return
+        log.warning("job %d: %s", job_id, words)
+        if isinstance(job.status, Running | Starting | Finishing) and not _wants_cancel(job):
+            vain = self.store.vain_attempts(job_id)
+            if vain >= MAX_VAIN_ATTEMPTS:
+                reason = f"It died {vain} times in a row before its first checkpoint. {words}"
+                self.change(job, "failed", actor="daemon", cause=reason)
+                return
+        cause = f"its run died at step {job.progress.step}. {words}"
+        self.change(job, "died", actor="daemon", cause=cause)
+
+    def _settle_ending(
+        self, job: Job, outcome: Literal["done", "failed", "left", "yielded"], reason: str
+    ) -> None:
+        if outcome == "yielded":
+            if not isinstance(job.status, Pausing | Finishing):
+                outcome = "left"  # asked by SIGTERM, which is what a reboot sends
+            elif self.going_down and isinstance(job.status, Pausing):
+                reason = DOWN
+        self.change(job, outcome, actor="run", cause=reason)
+
+    # -- progress -----------------------------------------------------------------------------
+
+    def note_points(self, job: Job, points: list[Point]) -> Job:
+        """Store steps, and the figures that the queue shows of them."""
+        self.store.add_points(job.id, points)
+        if job.id not in self._recent:
+            known = self.store.last_points(job.id, RECENT)
+            self._recent[job.id] = deque(known, maxlen=RECENT)
+        else:
+            self._recent[job.id].extend(points)
+        recent = self._recent[job.id]
+        finite = [p.loss for p in recent if abs(p.loss) < float("inf")]
+        speed = sum(p.images_per_second for p in recent) / len(recent)
+        train = self.store.parsed_recipe(job.id).train
+        left = job.max_train_steps - points[-1].step
+        images = left * train.train_batch_size * train.gradient_accumulation_steps
+        progress = msgspec.structs.replace(
+            job.progress,
+            step=points[-1].step,
+            loss=sum(finite) / len(finite) if finite else None,
+            loss_nonfinite=len(finite) < len(recent),
+            images_per_second=speed,
+            eta_seconds=images / speed if speed else None,
+        )
+        self.store.set_progress(job.id, progress)
+        return msgspec.structs.replace(job, progress=progress)
+
+    def note_phase(self, job: Job, phase: str) -> Job:
+        """What its run does when it does not train."""
+        progress = msgspec.structs.replace(job.progress, phase=phase)
+        self.store.set_progress(job.id, progress)
+        return msgspec.structs.replace(job, progress=progress)
+
+    def forget(self, job_id: int) -> None:
+        """Drop what is kept in memory of a job."""
+        self._recent.pop(job_id, None)
+
+
+def _wants_cancel(job: Job) -> bool:
+    return isinstance(job.status, Finishing) and job.status.outcome == "cancelled"
+
+
+def status_after(job: Job, event: Event, cause: str, process: Process | None) -> Status:
+    """The status that an event leads to, with the data that it has.
+
+    Raises:
+        ImpossibleAction: the table of states has no such move.
+    """
+    state: State = next_state(job, event)
+    now = time.time()
+    if event == "died" and _wants_cancel(job):
+        return Cancelled(finished=now)
+    process = process or job.process
+    match state:
+        case "stashed":
+            return Stashed()
+        case "queued":
+            return Queued(cause=cause if event == "died" else "")
+        case "paused":
+            return Paused(cause=cause)
+        case "done":
+            return Done(finished=now)
+        case "failed":
+            return Failed(finished=now, reason=cause)
+        case "cancelled":
+            return Cancelled(finished=now)
+    assert process is not None
+    return _with_process(state, event, process)
+
+
+def _with_process(state: State, event: Event, process: Process) -> Status:
+    match state:
+        case "starting":
+            return Starting(process=process)
+        case "running":
+            return Running(process=process)
+        case "pausing":
+            return Pausing(process=process)
+    return Finishing(process=process, outcome="cancelled" if event == "cancel" else "done")

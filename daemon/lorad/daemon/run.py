@@ -1,0 +1,71 @@
+"""`python -m lorad.daemon.run`: one run's process, and the only door from the daemon to torch."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+from lorad.daemon.uplink import Identity, Uplink
+from lorad.shared.errors import DiskFull, LoradError, TrainingNotInstalled
+from lorad.shared.messages import EndReport, PhaseReport
+
+ASSIGNMENT_SECONDS = 60.0
+
+
+def main() -> int:
+    """Take the task, train, and say how it ended."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    for chatty in ("httpx", "filelock", "fsspec"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    faulthandler.register(signal.SIGUSR1)
+    uplink = Uplink(
+        Identity(
+            job_id=int(os.environ["LORAD_JOB_ID"]),
+            attempt=int(os.environ["LORAD_ATTEMPT"]),
+            token=os.environ.pop("LORAD_TOKEN"),
+            pid=os.getpid(),
+            endpoint=os.environ["LORAD_RUNS"],
+            run_folder=Path(os.environ["LORAD_RUN_FOLDER"]),
+        )
+    )
+    signal.signal(signal.SIGTERM, lambda *_: uplink.terminate())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    uplink.report(end := _train(uplink))
+    if end.reason:
+        print(end.reason, flush=True)
+    uplink.close()
+    return 1 if end.outcome == "failed" else 0
+
+
+def _train(uplink: Uplink) -> EndReport:
+    """The run, with everything that may go wrong turned into one sentence."""
+    assignment = uplink.wait_assignment(ASSIGNMENT_SECONDS)
+    if assignment is None:
+        return EndReport(outcome="failed", reason="No daemon gave this run its task.")
+    uplink.report(PhaseReport(phase="loading torch"))
+    try:
+        from lorad.daemon.training.loop import train
+
+        return EndReport(outcome=train(assignment, uplink))
+    except DiskFull as error:
+        return EndReport(outcome="left", reason=str(error))
+    except LoradError as error:
+        return EndReport(outcome="failed", reason=str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("lorad"):
+            raise
+        return EndReport(outcome="failed", reason=str(TrainingNotInstalled(missing=error.name)))
+    except Exception as error:
+        traceback.print_exc(file=sys.stdout)
+        what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        reason = f"The run broke on something unforeseen ({what}). Its log has the whole trace."
+        return EndReport(outcome="failed", reason=reason)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

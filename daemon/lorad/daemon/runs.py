@@ -1,0 +1,177 @@
+"""The daemon's ear for its runs: hello, reports in, orders out."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal
+
+import zmq
+
+from lorad.daemon.journal import journal_path, read_journal
+from lorad.daemon.queue import Queue
+from lorad.daemon.store import Attempt
+from lorad.shared import codec
+from lorad.shared.errors import BadRequest, LoradError
+from lorad.shared.jobs import Active, Finishing, Job, Pausing, Running, Starting
+from lorad.shared.messages import (
+    Acknowledged,
+    AnyReport,
+    Assignment,
+    EndReport,
+    FinishReport,
+    Message,
+    PhaseReport,
+    PointReport,
+    PointsAdded,
+    ReadyReport,
+    Reports,
+    RunHello,
+    RunWelcome,
+    SampleDrawn,
+    SampleReport,
+    SavedReport,
+    Steer,
+    job_topic,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Runs:
+    """One line to every run that said hello."""
+
+    def __init__(self, socket: zmq.Socket[Any], queue: Queue) -> None:
+        """`socket` is a bound ROUTER."""
+        self._socket = socket
+        self._queue = queue
+        self._lines: dict[int, bytes] = {}  # job -> its run's identity
+        self._jobs: dict[bytes, int] = {}
+
+    def hear(self) -> None:
+        """Take what waits on the socket."""
+        while self._socket.poll(0):
+            identity, *frames = self._socket.recv_multipart()
+            try:
+                _, message = codec.decode(frames, codec.from_run)
+                if isinstance(message, RunHello):
+                    self._welcome(identity, message)
+                else:
+                    self._reports(identity, message)
+            except (BadRequest, LoradError) as error:
+                # Not acknowledged, so the run sends it again: a full disk loses nothing.
+                log.warning("a run's message was not taken: %s", error)
+
+    def steer(self, job: Job) -> None:
+        """Tell the job's run what is wanted of it now; one that is away asks when it is back."""
+        if line := self._lines.get(job.id):
+            self._send(line, Steer(wanted=wanted(job)))
+
+    def collect(self, job_id: int) -> None:
+        """Take from a dead run's journal what it could not deliver."""
+        if line := self._lines.pop(job_id, None):
+            self._jobs.pop(line, None)
+        attempt = self._queue.store.attempt(job_id)
+        if attempt is None:
+            return
+        path = journal_path(self._queue.home.run_folder(job_id), attempt.number)
+        reports = read_journal(path, attempt.acknowledged)
+        if reports:
+            self._take(attempt, attempt.acknowledged + 1, reports)
+
+    # -- hello --------------------------------------------------------------------------------
+
+    def _welcome(self, identity: bytes, hello: RunHello) -> None:
+        attempt = self._queue.store.attempt(hello.id)
+        if attempt is None or (attempt.token, attempt.number) != (hello.token, hello.attempt):
+            log.warning("a stranger says that it is the run of job %d", hello.id)
+            return
+        job = self._queue.store.job(hello.id)
+        if not isinstance(job.status, Active):
+            return
+        self._lines[hello.id] = identity
+        self._jobs[identity] = hello.id
+        _, recipe_folder = self._queue.store.recipe(hello.id)
+        assignment = Assignment(
+            id=job.id,
+            recipe=self._queue.store.parsed_recipe(hello.id),
+            recipe_folder=recipe_folder,
+            folder=job.folder,
+            cache=str(self._queue.home.cache),
+            fresh=attempt.fresh,
+        )
+        welcome = RunWelcome(
+            acknowledged=attempt.acknowledged, wanted=wanted(job), assignment=assignment
+        )
+        self._send(identity, welcome)
+
+    def _send(self, identity: bytes, message: Message) -> None:
+        try:
+            self._socket.send_multipart([identity, *codec.encode(message)], zmq.DONTWAIT)
+        except zmq.ZMQError as error:  # it went away, or does not read: it says hello again
+            log.info("a run cannot be reached: %s", error)
+
+    # -- reports ------------------------------------------------------------------------------
+
+    def _reports(self, identity: bytes, batch: Reports) -> None:
+        job_id = self._jobs.get(identity)
+        attempt = None if job_id is None else self._queue.store.attempt(job_id)
+        if attempt is None:
+            return
+        newest = self._take(attempt, batch.first, batch.reports)
+        self._send(identity, Acknowledged(number=newest))
+
+    def _take(self, attempt: Attempt, first: int, reports: list[AnyReport]) -> int:
+        """Store what is new among numbered reports; the number of the newest stored."""
+        skip = attempt.acknowledged + 1 - first
+        if skip < 0 or skip >= len(reports):
+            return attempt.acknowledged  # a hole, or nothing new: it sends again from there
+        newest = first + len(reports) - 1
+        with self._queue.store.transaction():
+            self._note(attempt, reports[skip:])
+            self._queue.store.acknowledge(attempt, newest)
+        return newest
+
+    def _note(self, attempt: Attempt, reports: list[AnyReport]) -> None:
+        queue, job_id = self._queue, attempt.job_id
+        job = queue.store.job(job_id)
+        before = job.progress
+        points = [report.point for report in reports if isinstance(report, PointReport)]
+        if points:
+            job = queue.note_points(job, points)
+            queue.events.publish(
+                job_topic(job_id, "metrics"), PointsAdded(id=job_id, points=points)
+            )
+        for report in reports:
+            job = self._note_one(attempt, job, report)
+        if job.progress != before:
+            queue.tell(job)
+
+    def _note_one(self, attempt: Attempt, job: Job, report: AnyReport) -> Job:
+        queue = self._queue
+        match report:
+            case SampleReport(picture=picture):
+                queue.store.add_sample(job.id, picture)
+                topic = job_topic(job.id, "samples")
+                queue.events.publish(topic, SampleDrawn(id=job.id, picture=picture))
+            case PhaseReport(phase=phase):
+                return queue.note_phase(job, phase)
+            case SavedReport():
+                queue.store.mark_saved(attempt)
+            case EndReport():
+                queue.store.set_ending(attempt, report)
+            case ReadyReport():
+                if isinstance(job.status, Starting):
+                    return queue.change(job, "ready", actor="run")
+            case FinishReport():
+                if isinstance(job.status, Running | Pausing):
+                    return queue.change(job, "finish", actor="run")
+        return job
+
+
+def wanted(job: Job) -> Literal["run", "pause", "cancel"]:
+    """What the job's state asks of its run."""
+    if isinstance(job.status, Pausing):
+        return "pause"
+    if isinstance(job.status, Finishing) and job.status.outcome == "cancelled":
+        return "cancel"
+    return "run"

@@ -1,0 +1,194 @@
+"""The daemon put together, and its one loop."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import logging
+import os
+import signal
+import socket
+import time
+import uuid
+from typing import Any
+
+import zmq
+
+from lorad.daemon.events import Events
+from lorad.daemon.handlers import handle
+from lorad.daemon.logs import Logs
+from lorad.daemon.queue import Queue
+from lorad.daemon.runs import Runs
+from lorad.daemon.server import Sockets
+from lorad.daemon.store import Store
+from lorad.daemon.supervisor import Supervisor
+from lorad.daemon.telemetry import Gauges, find_cards
+from lorad.shared import codec
+from lorad.shared.endpoints import Home
+from lorad.shared.errors import LoradError, StaleEpoch
+from lorad.shared.messages import (
+    DAEMON_TOPIC,
+    MACHINE_TOPIC,
+    AnyRequest,
+    Beat,
+    DaemonInfo,
+    Ending,
+    Hello,
+    MachineSampled,
+    Message,
+    Refused,
+)
+
+log = logging.getLogger(__name__)
+
+LOG_SECONDS = 0.25
+BEAT_SECONDS = 1.0
+
+
+class Service:
+    """Everything the daemon owns. The caller holds the home's lock."""
+
+    def __init__(self, home: Home) -> None:
+        """Open the store, bind the sockets; nothing runs before `run`."""
+        self.home = home
+        self.info = DaemonInfo(
+            version=importlib.metadata.version("lorad"),
+            pid=os.getpid(),
+            started=time.time(),
+            epoch=uuid.uuid4().hex,
+            home=str(home.folder),
+            hostname=socket.gethostname(),
+        )
+        self.store = Store(home.database)
+        self.sockets = Sockets(home)
+        self.events = Events(self.sockets.events, self.info.epoch)
+        self.supervisor = Supervisor(home)
+        self.gauges = Gauges(find_cards())
+        self.queue = Queue(home, self.store, self.events, self.supervisor, self.gauges)
+        self.runs = Runs(self.sockets.runs, self.queue)
+        self.logs = Logs(home, self.events)
+        self._clients: dict[bytes, str] = {}
+        self._stopping = False
+        self._leave_runs = False
+
+    # -- the loop -----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until somebody ends it."""
+        self.gauges.start()
+        for job in self.queue.active():
+            self.runs.collect(job.id)
+        self.queue.wake()
+        log.info("daemon %s is up, pid %d", self.info.version, self.info.pid)
+        next_beat = next_log = 0.0
+        while not self._may_end():
+            self._poll(LOG_SECONDS)
+            self.queue.schedule()
+            now = time.monotonic()
+            if now >= next_log:
+                self.logs.follow([job.id for job in self.queue.active()])
+                next_log = now + LOG_SECONDS
+            if now >= next_beat:
+                self._beat()
+                next_beat = now + BEAT_SECONDS
+        self._end()
+
+    def _poll(self, seconds: float) -> None:
+        poller = zmq.Poller()
+        for sock in (self.sockets.control, self.sockets.events, self.sockets.runs):
+            poller.register(sock, zmq.POLLIN)
+        for descriptor in self.supervisor.descriptors:
+            poller.register(descriptor, zmq.POLLIN)
+        for ready, _ in poller.poll(int(seconds * 1000)):
+            if ready is self.sockets.control:
+                self._answer_all()
+            elif ready is self.sockets.events:
+                self._welcome_all()
+            elif ready is self.sockets.runs:
+                self.runs.hear()
+            else:
+                self._process_gone(ready)
+
+    def _process_gone(self, descriptor: Any) -> None:
+        self.runs.hear()  # what it said last may still wait on the socket
+        job_id = self.supervisor.gone(descriptor)
+        self.runs.collect(job_id)
+        self.queue.settle(job_id)
+
+    def _beat(self) -> None:
+        reading = self.gauges.newest
+        self.events.publish(MACHINE_TOPIC, MachineSampled(gpus=reading.gpus, host=reading.host))
+        self.events.publish(DAEMON_TOPIC, Beat(heads=self.events.heads()))
+
+    # -- clients ------------------------------------------------------------------------------
+
+    def _welcome_all(self) -> None:
+        while self.sockets.events.poll(0):
+            frame = self.sockets.events.recv()
+            if frame[:4] == b"\x01~w/":
+                with contextlib.suppress(UnicodeDecodeError):
+                    self.events.welcome(frame[1:].decode())
+
+    def _answer_all(self) -> None:
+        while self.sockets.control.poll(0):
+            identity, *frames = self.sockets.control.recv_multipart()
+            self._answer(identity, frames)
+
+    def _answer(self, identity: bytes, frames: list[bytes]) -> None:
+        command_id = ""
+        try:
+            command_id = codec.decode_header(frames).id
+            header, request = codec.decode(frames, codec.requests)
+            if header.epoch not in ("", self.info.epoch):
+                raise StaleEpoch
+            reply: Message = handle(self, request, command_id, self._actor(identity, request))
+        except LoradError as error:
+            log.info("refused: %s", error)
+            kind = type(error).__name__
+            reply = Refused(kind=kind, message=str(error), exit_code=error.exit_code)
+        except Exception as error:  # a fault of ours must not take the queue down
+            log.exception("a request failed")
+            why = f"{type(error).__name__}: {error}"
+            message = f"The daemon failed on this request ({why}); `lorad log --daemon` has more."
+            reply = Refused(kind="DaemonError", message=message, exit_code=1)
+        sent = codec.encode(reply, id=command_id, epoch=self.info.epoch)
+        with contextlib.suppress(zmq.ZMQError):  # the client went away: nobody to tell
+            self.sockets.control.send_multipart([identity, *sent], zmq.DONTWAIT)
+
+    def _actor(self, identity: bytes, request: AnyRequest) -> str:
+        """Who asks, by the name given in `Hello`."""
+        if isinstance(request, Hello):
+            if len(self._clients) >= 1000:
+                self._clients.clear()  # only names for the log; nobody is turned away
+            self._clients[identity] = request.client[:100]
+        return self._clients.get(identity, "client")
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def go_down(self, leave_runs: bool) -> list[int]:
+        """End when the runs have saved, or at once when they are left; those waited for."""
+        self._stopping = True
+        self._leave_runs = leave_runs
+        if leave_runs:
+            self.queue.going_down = True
+            return []
+        waited_for = self.queue.go_down()
+        for job in self.queue.active():
+            self.runs.steer(job)
+        return waited_for
+
+    def on_signal(self, number: int, frame: object) -> None:
+        """SIGTERM and SIGINT: go, and leave the runs to the next daemon."""
+        log.info("%s: going down, the runs train on", signal.Signals(number).name)
+        self._stopping = self._leave_runs = True
+
+    def _may_end(self) -> bool:
+        return self._stopping and (self._leave_runs or not self.queue.active())
+
+    def _end(self) -> None:
+        self.events.publish(DAEMON_TOPIC, Ending(reason="the daemon was shut down"))
+        self.gauges.stop()
+        self.sockets.close()
+        self.supervisor.close()
+        self.store.close()
+        log.info("daemon is down")

@@ -1,0 +1,135 @@
+"""The runs' processes: made, watched, ended. One process a run, in a session of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from lorad.daemon.store import Attempt
+from lorad.shared.endpoints import Home
+from lorad.shared.jobs import Process
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Knows each run's process by a descriptor that turns readable when it is gone.
+
+    A pid alone may belong to somebody else by now; pid and kernel start time together do not.
+    """
+
+    def __init__(self, home: Home) -> None:
+        """Watches nothing yet."""
+        self._home = home
+        self._watched: dict[int, int] = {}  # descriptor -> job
+        self._children: dict[int, subprocess.Popen[bytes]] = {}  # job -> its process, if ours
+        self._exit_codes: dict[int, int] = {}
+
+    @property
+    def descriptors(self) -> Mapping[int, int]:
+        """What to poll, and the job behind each."""
+        return self._watched
+
+    def spawn(self, attempt: Attempt, gpu: str | None) -> Process:
+        """Begin a run; it asks for its task over the socket."""
+        folder = self._home.run_folder(attempt.job_id)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._home.log(attempt.job_id).open("ab") as output:
+            child = subprocess.Popen(
+                # -P: nothing in the working folder can stand in for a library.
+                [sys.executable, "-P", "-m", "lorad.daemon.run"],
+                cwd=folder,
+                env=self._environment(attempt, gpu),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._children[attempt.job_id] = child
+        process = Process(pid=child.pid, created=psutil.Process(child.pid).create_time(), gpu=gpu)
+        self.watch(attempt.job_id, process)
+        return process
+
+    def _environment(self, attempt: Attempt, gpu: str | None) -> dict[str, str]:
+        env = dict(os.environ)
+        env.update(
+            LORAD_JOB_ID=str(attempt.job_id),
+            LORAD_ATTEMPT=str(attempt.number),
+            LORAD_TOKEN=attempt.token,
+            LORAD_RUNS=self._home.runs,
+            LORAD_RUN_FOLDER=str(self._home.run_folder(attempt.job_id)),
+            PYTHONUNBUFFERED="1",
+            TOKENIZERS_PARALLELISM="false",
+            TRANSFORMERS_VERBOSITY="error",  # the log is the user's: only what concerns them
+            DIFFUSERS_VERBOSITY="error",
+            HF_HUB_DISABLE_PROGRESS_BARS="1",
+            DIFFUSERS_DISABLE_REMOTE_CODE="1",
+            # Needed before CUDA starts for deterministic matrix products; harmless otherwise.
+            CUBLAS_WORKSPACE_CONFIG=":4096:8",
+            CUDA_DEVICE_ORDER="PCI_BUS_ID",
+        )
+        if gpu is not None:
+            env["CUDA_VISIBLE_DEVICES"] = gpu
+        return env
+
+    def watch(self, job_id: int, process: Process) -> bool:
+        """Begin to watch a process, ours or an earlier daemon's; false if it is gone."""
+        try:
+            if abs(psutil.Process(process.pid).create_time() - process.created) > 0.02:
+                return False
+            descriptor = os.pidfd_open(process.pid)
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            return False
+        self._watched[descriptor] = job_id
+        return True
+
+    def gone(self, descriptor: int) -> int:
+        """Forget a process whose descriptor turned readable; the job that it worked on."""
+        job_id = self._watched.pop(descriptor)
+        os.close(descriptor)
+        if child := self._children.pop(job_id, None):
+            self._exit_codes[job_id] = child.wait()
+        return job_id
+
+    def last_words(self, job_id: int) -> str:
+        """How the process ended and the last line that it printed, as one sentence."""
+        code = self._exit_codes.pop(job_id, None)
+        if code is None:
+            how = "Its process is gone"
+        elif code < 0:
+            how = f"Its process was killed by {signal.Signals(-code).name}"
+        else:
+            how = f"Its process ended with exit code {code}"
+        line = _last_line(self._home.log(job_id))
+        return f"{how}; the log ends with: {line}" if line else f"{how}."
+
+    def kill(self, job_id: int) -> None:
+        """End the process and all that it started, at once."""
+        for descriptor, watched in self._watched.items():
+            if watched == job_id:
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                log.warning("job %d: its process was killed", job_id)
+
+    def close(self) -> None:
+        """Watch no more; the processes live on."""
+        for descriptor in self._watched:
+            os.close(descriptor)
+        for child in self._children.values():
+            child.returncode = child.returncode or 0  # it is let go on purpose
+
+
+def _last_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 4096))
+            lines = file.read().decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")

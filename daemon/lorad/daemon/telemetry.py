@@ -1,0 +1,184 @@
+"""The gauges: what the driver and the kernel say of the machine.
+
+They are read in a thread of their own, since a driver may hang; a failing card only blanks them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import psutil
+
+from lorad.shared.jobs import Gpu, Host
+
+log = logging.getLogger(__name__)
+PERIOD_SECONDS = 1.0
+_T = TypeVar("_T")
+
+
+class Cards(Protocol):
+    """A source of GPU figures."""
+
+    note: str
+    """Why there are none, or empty."""
+
+    def sample(self) -> list[Gpu]:
+        """Every card as it is now."""
+        ...
+
+
+class NvmlCards:
+    """NVIDIA's cards, through the driver's own library."""
+
+    note = ""
+
+    def __init__(self) -> None:
+        """Raises an ImportError without the library, pynvml's NVMLError without a driver."""
+        import pynvml
+
+        self._nvml: Any = pynvml
+        pynvml.nvmlInit()
+        # Handles are asked for once: getting them is what makes monitors costly.
+        self._handles = [
+            pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())
+        ]
+
+    def sample(self) -> list[Gpu]:
+        """Every card that still answers."""
+        cards = (self._card(index, handle) for index, handle in enumerate(self._handles))
+        return [card for card in cards if card is not None]
+
+    def _card(self, index: int, handle: Any) -> Gpu | None:
+        nvml = self._nvml
+        memory = self._try(lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+        uuid = self._try(lambda: nvml.nvmlDeviceGetUUID(handle))
+        if memory is None or uuid is None:
+            return None  # lost: it cannot be trained on either
+        power = self._try(lambda: nvml.nvmlDeviceGetPowerUsage(handle))
+        limit = self._try(lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle))
+        rates = self._try(lambda: nvml.nvmlDeviceGetUtilizationRates(handle))
+        return Gpu(
+            uuid=_text(uuid),
+            index=index,
+            name=_text(self._try(lambda: nvml.nvmlDeviceGetName(handle)) or "GPU"),
+            memory_total_bytes=int(memory.total),
+            memory_used_bytes=int(memory.used),
+            utilization_percent=None if rates is None else float(rates.gpu),
+            power_watts=None if power is None else power / 1000,
+            power_limit_watts=None if limit is None else limit / 1000,
+            temperature_celsius=self._try(
+                lambda: float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
+            ),
+        )
+
+    def _try(self, ask: Callable[[], _T]) -> _T | None:
+        """The figure, or none where this card does not give it."""
+        try:
+            return ask()
+        except self._nvml.NVMLError as error:
+            log.debug("a gauge is blank: %s", error)
+            return None
+
+
+class NoCards:
+    """A box without a GPU that can be used."""
+
+    def __init__(self, note: str) -> None:
+        """`note` says why."""
+        self.note = note
+
+    def sample(self) -> list[Gpu]:
+        """None."""
+        return []
+
+
+class FakeCards:
+    """As many cards as one likes, for tests and for looking at the screens without any."""
+
+    note = ""
+
+    def __init__(self, count: int) -> None:
+        """All alike, 24 GiB each."""
+        self._count = count
+
+    def sample(self) -> list[Gpu]:
+        """Idle cards."""
+        return [
+            Gpu(
+                uuid=f"GPU-fake-{index}",
+                index=index,
+                name="Fake RTX",
+                memory_total_bytes=24 << 30,
+                memory_used_bytes=1 << 30,
+                utilization_percent=0.0,
+                power_watts=20.0,
+                power_limit_watts=350.0,
+                temperature_celsius=35.0,
+            )
+            for index in range(self._count)
+        ]
+
+
+def find_cards() -> Cards:
+    """The cards of this box; `LORAD_FAKE_GPUS=2` puts made-up ones in their place."""
+    if fake := os.environ.get("LORAD_FAKE_GPUS", ""):
+        return FakeCards(int(fake))
+    try:
+        return NvmlCards()
+    except ImportError:
+        return NoCards("nvidia-ml-py is not installed, so GPUs cannot be seen")
+    except Exception as error:  # NVMLError, whose class only exists where pynvml does
+        log.info("no GPU gauges: %s", error)
+        return NoCards("no NVIDIA driver here; training uses the CPU")
+
+
+class Reading(NamedTuple):
+    """One look at the machine."""
+
+    gpus: list[Gpu]
+    host: Host
+
+
+class Gauges:
+    """The newest reading, always at hand."""
+
+    def __init__(self, cards: Cards) -> None:
+        """Takes the first reading at once."""
+        self._cards = cards
+        self._stop = threading.Event()
+        psutil.cpu_percent(None)  # the first call only sets the mark that the next counts from
+        self.newest = self._read()
+        self._thread = threading.Thread(target=self._run, name="gauges", daemon=True)
+
+    def start(self) -> None:
+        """Read on, once a second."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Read no more; a hanging driver is not waited for."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(PERIOD_SECONDS):
+            try:
+                self.newest = self._read()
+            except Exception:
+                log.exception("the gauges could not be read")
+
+    def _read(self) -> Reading:
+        memory = psutil.virtual_memory()
+        host = Host(
+            cpu_percent=psutil.cpu_percent(None),
+            memory_total_bytes=memory.total,
+            memory_used_bytes=memory.total - memory.available,
+            gpu_note=self._cards.note,
+        )
+        return Reading(self._cards.sample(), host)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,119 @@
+"""Stable Diffusion 1.x: one CLIP text encoder, a U-Net that guesses the noise."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from lorad.shared.errors import ModelUnsupported
+
+
+class SD1:
+    """A loaded Stable Diffusion 1.x."""
+
+    name = "sd1"
+    architecture = "stable-diffusion-v1"
+
+    def __init__(self, base: str, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
+        """Load from a diffusers folder; raises OSError or ValueError where it lacks parts."""
+        self.base = base
+        self._device, self._dtype = device, dtype
+        self._schedule = DDPMScheduler.from_pretrained(folder, subfolder="scheduler")
+        prediction = self._schedule.config.prediction_type
+        if prediction != "epsilon":
+            raise ModelUnsupported(base=base, why=f"it predicts {prediction}, not the noise")
+        self.timesteps = int(self._schedule.config.num_train_timesteps)
+        self.alphas_cumprod = self._schedule.alphas_cumprod.to(device)
+        self.tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer")
+        self._text_encoder = CLIPTextModel.from_pretrained(
+            folder, subfolder="text_encoder", dtype=torch.float32, use_safetensors=True
+        )
+        self._vae = AutoencoderKL.from_pretrained(
+            folder, subfolder="vae", torch_dtype=torch.float32, use_safetensors=True
+        )
+        self.unet = UNet2DConditionModel.from_pretrained(
+            folder, subfolder="unet", torch_dtype=dtype, use_safetensors=True
+        )
+        for part in (self._text_encoder, self._vae, self.unet):
+            part.requires_grad_(False)
+        self.scaling = float(self._vae.config.scaling_factor)
+        self.vae_digest = _digest(folder / "vae")
+        self.text_digest = _digest(folder / "text_encoder") + _digest(folder / "tokenizer")
+        self.unet.to(device, memory_format=torch.channels_last)
+        self._unpark()
+
+    @torch.no_grad()
+    def encode_pictures(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Posterior mean and std [n, 2, c, h/8, w/8] of pixels [n, 3, h, w] in -1..1."""
+        posterior = self._vae.encode(pixels.to(self._device)).latent_dist
+        return torch.stack([posterior.mean, posterior.std], dim=1)
+
+    @torch.no_grad()
+    def encode_captions(self, captions: list[str]) -> torch.Tensor:
+        """Embeddings [n, tokens, width]."""
+        tokens = self.tokenizer(
+            captions,
+            padding="max_length",
+            truncation=True,
+            max_length=self.tokenizer.model_max_length,
+            return_tensors="pt",
+        )
+        embeddings: torch.Tensor = self._text_encoder(tokens.input_ids.to(self._device))[0]
+        return embeddings
+
+    def predict(
+        self, noisy: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor
+    ) -> torch.Tensor:
+        """The guess at the noise [n, c, h/8, w/8]."""
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        guess: torch.Tensor = self.unet(noisy, timesteps, text, return_dict=False)[0]
+        return guess
+
+    def park(self) -> None:
+        """Take VAE and text encoder off the device."""
+        self._vae.to("cpu")
+        self._text_encoder.to("cpu")
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _unpark(self) -> None:
+        self._vae.to(self._device)
+        self._text_encoder.to(self._device)
+
+    def pipeline(self) -> Any:
+        """A pipeline over the live U-Net, everything on the device."""
+        self._unpark()
+        return StableDiffusionPipeline(
+            vae=self._vae,
+            text_encoder=self._text_encoder,
+            tokenizer=self.tokenizer,
+            unet=self.unet,
+            scheduler=DDIMScheduler.from_config(
+                self._schedule.config, clip_sample=False, set_alpha_to_one=False, steps_offset=1
+            ),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+
+
+def _digest(folder: Path) -> str:
+    """Of all files in a part's folder, names and contents."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in (".json", ".txt", ".safetensors"):
+            digest.update(path.name.encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "blake2b").digest())
+    return digest.hexdigest()

@@ -1,0 +1,180 @@
+"""A run's line to whatever daemon is there: reports up, orders down, in a thread of its own.
+
+The training step only puts a report on a list and reads a plain variable. The thread writes the
+reports to the journal, sends them, and sends them again until a daemon says that they are stored.
+Without a daemon the run trains on; the next one is greeted within seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import zmq
+
+from lorad.daemon.journal import Journal, journal_path
+from lorad.shared import codec
+from lorad.shared.errors import BadRequest
+from lorad.shared.messages import (
+    Acknowledged,
+    AnyReport,
+    Assignment,
+    Message,
+    Reports,
+    RunHello,
+    RunWelcome,
+    Steer,
+)
+
+log = logging.getLogger(__name__)
+TICK_SECONDS = 0.1
+SILENCE_SECONDS = 2.0
+"""A daemon that said nothing for so long is greeted (again)."""
+BATCH = 200
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which run this is, as its process was told."""
+
+    job_id: int
+    attempt: int
+    token: str
+    pid: int
+    endpoint: str
+    run_folder: Path
+
+
+class Uplink:
+    """The line. Its owner calls `report`, `wanted`, and `close` at the end."""
+
+    def __init__(self, identity: Identity) -> None:
+        """Begins to greet at once."""
+        self._identity = identity
+        self._inbox: deque[AnyReport] = deque()
+        self._unstored: deque[AnyReport] = deque()  # journalled or sent, not yet acknowledged
+        self._unwritten: list[AnyReport] = []  # refused by a full disk, in order
+        self._acknowledged = 0
+        self._in_flight = 0  # how many of `_unstored` were sent and wait for their answer
+        self._wanted: Literal["run", "pause", "cancel"] = "run"
+        self._terminated = False
+        self._assigned = threading.Event()
+        self._closing = threading.Event()
+        self.assignment: Assignment | None = None
+        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
+        self._thread.start()
+
+    # -- the run's side -----------------------------------------------------------------------
+
+    @property
+    def wanted(self) -> Literal["run", "pause", "cancel"]:
+        """What somebody wants of the run now; asked between steps."""
+        if self._terminated and self._wanted == "run":
+            return "pause"
+        return self._wanted
+
+    def terminate(self) -> None:
+        """SIGTERM, as a reboot sends it: save and go, whatever the daemon says."""
+        self._terminated = True
+
+    def report(self, *reports: AnyReport) -> None:
+        """Say it; never waits."""
+        self._inbox.extend(reports)
+
+    def wait_assignment(self, seconds: float) -> Assignment | None:
+        """The task, or none when no daemon gave one in time."""
+        self._assigned.wait(seconds)
+        return self.assignment
+
+    def close(self, seconds: float = 5.0) -> None:
+        """Write everything down, and give a daemon this long to take it."""
+        self._closing.set()
+        self._thread.join(seconds)
+
+    # -- the thread's side --------------------------------------------------------------------
+
+    def _run(self) -> None:
+        context: zmq.Context[Any] = zmq.Context()
+        socket: zmq.Socket[Any] = context.socket(zmq.DEALER)
+        socket.linger = 250
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.connect(self._identity.endpoint)
+        self._socket = socket
+        identity = self._identity
+        self._journal = Journal(journal_path(identity.run_folder, identity.attempt))
+        self._heard = float("-inf")
+        self._greeted = float("-inf")
+        while not self._done():
+            self._take_inbox()
+            self._greet()
+            self._send_batch()
+            if socket.poll(int(TICK_SECONDS * 1000)):
+                self._hear()
+        self._journal.close()
+        context.destroy(linger=250)
+
+    def _done(self) -> bool:
+        return self._closing.is_set() and not self._inbox and not self._unstored
+
+    def _take_inbox(self) -> None:
+        while self._inbox:
+            report = self._inbox.popleft()
+            self._unwritten.append(report)
+            self._unstored.append(report)
+        if self._unwritten:
+            try:
+                self._journal.append(self._unwritten)
+                self._unwritten = []
+            except OSError as error:
+                log.warning("the journal cannot be written: %s", error)
+
+    def _greet(self) -> None:
+        now = time.monotonic()
+        if now - max(self._heard, self._greeted) < SILENCE_SECONDS:
+            return
+        self._greeted = now
+        self._in_flight = 0
+        me = self._identity
+        self._send(RunHello(id=me.job_id, token=me.token, pid=me.pid, attempt=me.attempt))
+
+    def _send_batch(self) -> None:
+        if self._in_flight or not self._unstored or not self._assigned.is_set():
+            return
+        batch = [self._unstored[i] for i in range(min(BATCH, len(self._unstored)))]
+        if self._send(Reports(first=self._acknowledged + 1, reports=batch)):
+            self._in_flight = len(batch)
+
+    def _send(self, message: Message) -> bool:
+        try:
+            self._socket.send_multipart(codec.encode(message), zmq.DONTWAIT)
+        except zmq.Again:
+            return False  # no daemon there, or it does not read
+        return True
+
+    def _hear(self) -> None:
+        try:
+            _, message = codec.decode(self._socket.recv_multipart(), codec.to_run)
+        except BadRequest as error:
+            log.warning("the daemon said something unknown: %s", error)
+            return
+        self._heard = time.monotonic()
+        if isinstance(message, RunWelcome):
+            self._wanted = message.wanted
+            self._stored(message.acknowledged)
+            self.assignment = self.assignment or message.assignment
+            self._assigned.set()
+        elif isinstance(message, Acknowledged):
+            self._stored(message.number)
+        elif isinstance(message, Steer):
+            self._wanted = message.wanted
+
+    def _stored(self, number: int) -> None:
+        self._in_flight = 0
+        while self._acknowledged < number and self._unstored:
+            self._unstored.popleft()
+            self._acknowledged += 1

@@ -69,6 +69,7 @@ class Supervisor:
             TOKENIZERS_PARALLELISM="false",
             TRANSFORMERS_VERBOSITY="error",  # the log is the user's: only what concerns them
             DIFFUSERS_VERBOSITY="error",
+            HF_HUB_VERBOSITY="error",
             HF_HUB_DISABLE_PROGRESS_BARS="1",
             DIFFUSERS_DISABLE_REMOTE_CODE="1",
             # Needed before CUDA starts for deterministic matrix products; harmless otherwise.

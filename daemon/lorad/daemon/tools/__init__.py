@@ -1,0 +1,1 @@
+"""Heavy verbs, spawned by the command line as `python -m lorad.daemon.tools VERB`."""

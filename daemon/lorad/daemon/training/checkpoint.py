@@ -43,6 +43,8 @@ class State(Struct, frozen=True, kw_only=True):
     device: str
     recipe: dict[str, Any]
     """The recipe that made it, to refuse another one."""
+    recipe_folder: str
+    """Where its relative paths start."""
     scaler: dict[str, float] | None = None
     """The gradient scaler's, under fp16."""
 

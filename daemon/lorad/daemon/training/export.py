@@ -16,7 +16,6 @@ import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.utils import (
     convert_all_state_dict_to_peft,
-    convert_state_dict_to_diffusers,
     convert_state_dict_to_kohya,
 )
 from peft.utils import get_peft_model_state_dict
@@ -58,7 +57,7 @@ def export(
     peft_keys = {k: v.detach().cpu() for k, v in get_peft_model_state_dict(unet).items()}
     StableDiffusionPipeline.save_lora_weights(
         folder,
-        unet_lora_layers=convert_state_dict_to_diffusers(dict(peft_keys)),
+        unet_lora_layers=diffusers_tensors(peft_keys),
         unet_lora_adapter_metadata=unet.peft_config["default"].to_dict(),
     )
     tensors = kohya_tensors(peft_keys, recipe.lora.alpha or recipe.lora.rank)
@@ -69,6 +68,18 @@ def export(
     safetensors.torch.save_file(tensors, folder / kohya_file(recipe), metadata=metadata)
     for name in (DIFFUSERS_FILE, kohya_file(recipe)):
         (folder / name).chmod(0o644)  # safetensors makes them 0600; a LoRA is there to be shared
+
+
+def diffusers_tensors(peft_keys: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The names that diffusers' scripts write, for every layer alike.
+
+    Its own converter renames attention alone; from a file of both kinds its loader then takes the
+    convolutions only, and says nothing.
+    """
+    return {
+        name.replace(".lora_A.", ".lora.down.").replace(".lora_B.", ".lora.up."): tensor
+        for name, tensor in peft_keys.items()
+    }
 
 
 def kohya_tensors(peft_keys: dict[str, torch.Tensor], alpha: float) -> dict[str, torch.Tensor]:

@@ -30,7 +30,6 @@ from lorad.shared.messages import (
     SavedReport,
 )
 
-
 log = logging.getLogger(__name__)
 
 

@@ -64,8 +64,10 @@ class Run:
     """A run that is ready for its next step."""
 
     recipe: Recipe
+    recipe_folder: Path
     line: Line
     folder: Path
+    """Where the output goes."""
     place: Place
     family: Family
     dataset: Dataset
@@ -94,6 +96,7 @@ class Run:
             torch=torch.__version__,
             device=self.place.name,
             recipe=msgspec.to_builtins(self.recipe),
+            recipe_folder=str(self.recipe_folder),
             scaler=scaler.state_dict() if scaler is not None else None,
         )
 
@@ -122,7 +125,7 @@ def prepare(task: Assignment, line: Line) -> Run:
         family, Cache(Path(task.cache)), lambda phase: line.report(PhaseReport(phase=phase))
     )
     dataset = encode(recipe, items, entries, family, encoder, place.device)
-    run = assemble(recipe, line, folder, place, family, dataset)
+    run = assemble(task, line, place, family, dataset)
     run.checkpoints = checkpoints
     count = sum(parameter.numel() for parameter in run.parameters.values())
     log.info("%s on %s (%s), %.2f million weights to train, %s", recipe.model.base, place.name,
@@ -150,10 +153,9 @@ def encode(
     return Dataset(posterior, text, recipe, family, device)
 
 
-def assemble(
-    recipe: Recipe, line: Line, folder: Path, place: Place, family: Family, dataset: Dataset
-) -> Run:
+def assemble(task: Assignment, line: Line, place: Place, family: Family, dataset: Dataset) -> Run:
     """A run at step 0, with a fresh adapter."""
+    recipe, folder = task.recipe, Path(task.folder)
     if recipe.train.gradient_checkpointing:
         network: Any = family.unet
         network.enable_gradient_checkpointing()
@@ -162,6 +164,7 @@ def assemble(
     adamw = make_optimizer(list(parameters.values()), recipe, place.device)
     return Run(
         recipe=recipe,
+        recipe_folder=Path(task.recipe_folder),
         line=line,
         folder=folder,
         place=place,

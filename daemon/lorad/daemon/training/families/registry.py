@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -54,7 +55,9 @@ def check_model(folder: Path, base: str) -> type[SD1]:
     return FAMILIES[kind]
 
 
-def find_model(model: Model, recipe_folder: Path) -> Path:
+def find_model(
+    model: Model, recipe_folder: Path, download: Callable[[Model], str] | None = None
+) -> Path:
     """The folder of the shipped model, of a local one, or of one from the hub.
 
     Raises:
@@ -67,23 +70,60 @@ def find_model(model: Model, recipe_folder: Path) -> Path:
         return folder
     if not HUB_NAME.fullmatch(model.base) or model.base.startswith((".", "~")):
         raise ModelMissing(base=folder)
-    return _download(model)
+    return _fetch(model, download or _download_all)
 
 
-def _download(model: Model) -> Path:
+def find_model_index(model: Model, recipe_folder: Path) -> Path:
+    """As `find_model`, but of a hub model only the index is fetched, not its weights.
+
+    Raises:
+        ModelError: there is none.
+    """
+    return find_model(model, recipe_folder, _download_index)
+
+
+def _download_index(model: Model) -> str:
+    from huggingface_hub import hf_hub_download
+
+    index: str = hf_hub_download(model.base, "model_index.json", revision=model.revision)
+    return str(Path(index).parent)
+
+
+def _download_all(model: Model) -> str:
     from diffusers import DiffusionPipeline
 
+    folder = DiffusionPipeline.download(
+        model.base,
+        revision=model.revision,
+        use_safetensors=True,
+        safety_checker=None,
+        feature_extractor=None,
+    )
+    return str(folder)
+
+
+def _fetch(model: Model, download: Callable[[Model], str]) -> Path:
     try:
-        return Path(
-            DiffusionPipeline.download(
-                model.base,
-                revision=model.revision,
-                use_safetensors=True,
-                safety_checker=None,
-                feature_extractor=None,
-            )
-        )
+        return Path(download(model))
     # Whatever the library, the hub or the network raise: to the user it is one thing.
     except Exception as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0][:300].rstrip(".")
-        raise ModelUnreachable(base=model.base, why=why) from error
+        raise ModelUnreachable(base=model.base, why=_why(error)) from error
+
+
+def _why(error: BaseException | None) -> str:
+    """What the hub's library means by its many errors."""
+    names = set()
+    first = str(error).splitlines() or [type(error).__name__]
+    while error is not None:
+        names |= {kind.__name__ for kind in type(error).__mro__}
+        error = error.__cause__ or error.__context__
+    if "RepositoryNotFoundError" in names:
+        return "the hub knows no such model, or not for this user"
+    if names & {
+        "LocalEntryNotFoundError",
+        "ConnectionError",
+        "ConnectError",
+        "OfflineModeIsEnabled",
+    }:
+        return "the hub cannot be reached, and the model was not downloaded before"
+    return first[0][:300].rstrip(".")

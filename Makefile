@@ -13,12 +13,9 @@ install: $(READY)  ## .venv with lorad, what it needs and what its tests need, i
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train]' $(DEV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'  # the first to know --group
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train]' --group dev
 	touch $@
-
-# The dev group of pyproject.toml, which older versions of pip do not know how to install.
-DEV := import-linter mypy pytest pytest-timeout ruff types-psutil
 
 demo: $(READY)  ## Train a LoRA on the shipped model and watch it, in a few minutes on two cores
 	$(BIN)/lorad demo

@@ -1,0 +1,146 @@
+"""Verbs that need no daemon."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from cli.conftest import SCRIPT, Lorad
+
+from lorad.shared.recipe import load_recipe
+from lorad.tui.commands import ALIASES, VERBS
+from lorad.tui.commands._arguments import COMPLETE_FILES
+
+
+def test_version(lorad: Lorad) -> None:
+    assert lorad("version").stdout == f"lorad {version('lorad')}\n"
+    assert lorad("--version").stdout == lorad("version").stdout
+    said = json.loads(lorad("version", "--json").stdout)
+    assert said == {"schema": 1, "version": version("lorad"), "protocol": 1}
+
+
+def test_help_names_every_verb(lorad: Lorad) -> None:
+    ended = lorad("--help")
+    assert ended.returncode == 0
+    for name, verb in VERBS.items():
+        assert f"  {name} {verb.usage}".rstrip() in ended.stdout
+        assert verb.help in ended.stdout
+    for alias in ALIASES:
+        assert alias in ended.stdout
+    assert lorad("help").stdout == ended.stdout
+    assert max(map(len, ended.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(lorad: Lorad, verb: str) -> None:
+    ended = lorad(verb, "--help")
+    assert ended.returncode == 0
+    assert ended.stdout.startswith(f"usage: lorad {verb} ")
+    assert lorad("help", verb).stdout == ended.stdout
+
+
+def test_init_writes_a_recipe_that_is_valid_and_only_once(lorad: Lorad, work: Path) -> None:
+    path = work / "My Cat.toml"
+    assert lorad("init", path.name).returncode == 0
+    recipe, text = load_recipe(path)
+    assert recipe.name == "My-Cat"
+    path.write_text("mine")
+    again = lorad("init", path.name)
+    assert again.stderr == (
+        "lorad: My Cat.toml is there already. Choose another name, or remove it first.\n"
+    )
+    assert again.returncode == 2
+    assert path.read_text() == "mine"
+    assert lorad("init", path.name, "--force").returncode == 0
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completions_know_every_verb(lorad: Lorad, shell: str) -> None:
+    script = lorad("completions", shell).stdout
+    assert [name for name in [*VERBS, *ALIASES] if name not in script] == []
+
+
+def test_bash_completes(lorad: Lorad, work: Path) -> None:
+    (work / "c.bash").write_text(lorad("completions", "bash").stdout)
+    ask = 'source c.bash; COMP_WORDS=(lorad {}); COMP_CWORD={}; {}; echo "${{COMPREPLY[@]}}"'
+    function = next(
+        line.split()[line.split().index("-F") + 1]
+        for line in (work / "c.bash").read_text().splitlines()
+        if line.startswith("complete ")
+    )
+
+    def complete(words: str, at: int) -> list[str]:
+        command = ask.format(words, at, function)
+        return subprocess.run(
+            ["bash", "-c", command], cwd=work, capture_output=True, text=True, check=True
+        ).stdout.split()
+
+    assert complete("pau", 1) == ["pause"]
+    assert "--force" in complete("cancel --", 2)
+
+
+def test_the_file_completion_is_the_one_of_shtab() -> None:
+    import shtab
+
+    assert {shell: shtab.FILE[shell] for shell in COMPLETE_FILES} == COMPLETE_FILES
+
+
+HEAVY = {"textual", "torch", "numpy", "PIL", "rich", "lorad.daemon", "shtab"}
+
+MODULES = f"""
+import sys, lorad.tui.cli
+code = lorad.tui.cli.main(sys.argv[1:])
+print(*sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "words", [["version"], ["--help"], ["status", "--json"], ["pause", "1"], ["up", "--help"]]
+)
+def test_a_plain_verb_imports_nothing_heavy(home: Path, words: list[str]) -> None:
+    assert importlib.util.find_spec("textual"), "it must be there to be missed"
+    ended = subprocess.run(
+        [sys.executable, "-c", "try:\n" + _indent(MODULES) + "\nexcept SystemExit: pass", *words],
+        env={**os.environ, "LORAD_HOME": str(home)},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.stderr.splitlines()[-1:] in ([""], []), ended.stderr
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def test_a_reader_that_has_left_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run([str(SCRIPT), "--help"], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_full_disk_is_told_in_a_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run([str(SCRIPT), "--help"], stdout=full, stderr=subprocess.PIPE)
+    assert ended.stderr == b"lorad: The output cannot be used: No space left on device.\n"
+    assert ended.returncode == 1
+
+
+def test_with_stderr_closed_a_complaint_does_not_reach_the_data() -> None:
+    ended = subprocess.run(["bash", "-c", f"{SCRIPT} qqqqqq 2>&-"], capture_output=True)
+    assert (ended.returncode, ended.stdout) == (2, b"")
+
+
+def test_a_recipes_path_alone_is_add(lorad: Lorad, work: Path) -> None:
+    (work / "a.toml").write_text('name = "a"\n[data]\npath = "."\n')
+    ended = lorad("./a.toml", "--stash")
+    assert ended.returncode == 3
+    assert "No daemon is running here" in ended.stderr

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from lorad.daemon.journal import Journal, read_journal
+from lorad.shared.messages import PhaseReport
+
+
+def phases(*names: str) -> list[PhaseReport]:
+    return [PhaseReport(phase=name) for name in names]
+
+
+def test_reports_come_back_by_number(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(path)
+    assert journal.append(phases("a", "b")) == 2
+    assert journal.append(phases("c")) == 3
+    journal.close()
+    assert read_journal(path) == phases("a", "b", "c")
+    assert read_journal(path, after=2) == phases("c")
+    assert read_journal(path, after=3) == []
+
+
+def test_a_torn_end_is_as_if_it_had_not_been(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(path)
+    journal.append(phases("a", "b"))
+    journal.close()
+    whole = path.read_bytes()
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        assert read_journal(path) == phases("a", "b")[: len(read_journal(path))]
+    assert len(read_journal(path)) == 1
+
+
+def test_no_journal_is_no_report(tmp_path: Path) -> None:
+    assert read_journal(tmp_path / "none") == []

@@ -1,0 +1,202 @@
+"""What every store must do: the file on disk and the double in memory alike."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from lorad.daemon.store import NewJob, Store
+from lorad.shared.errors import StoreFull, StoreUnreadable, UnknownJob
+from lorad.shared.jobs import Paused, Progress, Queued, Stashed
+from lorad.shared.messages import EndReport, Point, Removed, SamplePicture
+from lorad.shared.recipe import parse_recipe
+
+TEXT = 'name = "a"\n[data]\npath = "p"\n'
+
+
+def new(stash: bool = False) -> NewJob:
+    return NewJob(parse_recipe(TEXT), TEXT, Path("/recipes"), stash, 0)
+
+
+def point(step: int, loss: float = 0.5) -> Point:
+    return Point(
+        step=step, time=1.0, loss=loss, learning_rate=1e-3, grad_norm=1.0, images_per_second=2.0
+    )
+
+
+def picture(step: int, index: int = 0) -> SamplePicture:
+    return SamplePicture(
+        step=step, index=index, prompt="cat", seed=1, sha256="0", path="/p", width=8, height=8,
+        thumb_width=1, thumb_height=1, thumb=b"abc",
+    )  # fmt: skip
+
+
+@pytest.fixture(params=["disk", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    store = Store(tmp_path / "lorad.db" if request.param == "disk" else ":memory:")
+    request.addfinalizer(store.close)
+    return store
+
+
+def test_a_new_job_is_at_the_end_with_a_folder_of_its_own(store: Store) -> None:
+    first, second = store.add(new(), "t"), store.add(new(stash=True), "t")
+    assert (first.id, second.id) == (1, 2)
+    assert first.folder == "/recipes/output/a-1"
+    assert isinstance(first.status, Queued)
+    assert isinstance(second.status, Stashed)
+    assert [job.id for job in store.jobs()] == [1, 2]
+    assert store.recipe(1) == (TEXT, "/recipes")
+
+
+def test_numbers_are_never_used_twice(store: Store) -> None:
+    store.remove(store.add(new(), "t").id)
+    assert store.add(new(), "t").id == 2
+
+
+def test_unknown_job(store: Store) -> None:
+    for ask in (store.job, store.recipe):
+        with pytest.raises(UnknownJob, match="no job 9"):
+            ask(9)
+
+
+def test_changes_are_logged_in_order(store: Store) -> None:
+    job = store.add(new(), "me")
+    job = store.change(job, Stashed(), "stash", cause="", actor="me")
+    job = store.change(job, Queued(), "enqueue", cause="", actor="me")
+    assert store.transitions(job.id) == [
+        ("", "add", "queued"),
+        ("queued", "stash", "stashed"),
+        ("stashed", "enqueue", "queued"),
+    ]
+
+
+def test_order_is_priority_then_place(store: Store) -> None:
+    for _ in range(3):
+        store.add(new(), "t")
+    store.set_place(3, priority=5, position=9)
+    store.set_place(1, priority=0, position=2.5)
+    assert [job.id for job in store.jobs()] == [3, 2, 1]
+
+
+def test_points_replace_and_nan_survives(store: Store) -> None:
+    job = store.add(new(), "t")
+    store.add_points(job.id, [point(1), point(2, math.nan), point(3, math.inf)])
+    store.add_points(job.id, [point(1, 0.25)])
+    points = store.points(job.id, after=0, limit=10)
+    assert [p.step for p in points] == [1, 2, 3]
+    assert points[0].loss == 0.25
+    assert math.isnan(points[1].loss)
+    assert math.isinf(points[2].loss)
+    assert [p.step for p in store.points(job.id, after=1, limit=1)] == [2]
+    assert [p.step for p in store.last_points(job.id, 2)] == [2, 3]
+
+
+def test_samples(store: Store) -> None:
+    job = store.add(new(), "t")
+    for step, index in ((0, 1), (0, 0), (5, 0)):
+        store.add_sample(job.id, picture(step, index))
+    shown = [(p.step, p.index) for p in store.samples(job.id, newest=False)]
+    assert shown == [(0, 0), (0, 1), (5, 0)]
+    assert [p.step for p in store.samples(job.id, newest=True)] == [5]
+
+
+def test_attempts(store: Store) -> None:
+    job = store.add(new(), "t")
+    assert store.attempt(job.id) is None
+    first = store.begin_attempt(job.id)
+    assert first.fresh
+    second = store.begin_attempt(job.id)
+    assert not second.fresh
+    assert second.token != first.token
+    assert store.vain_attempts(job.id) == 2
+    store.mark_saved(second)
+    store.acknowledge(second, 7)
+    store.set_ending(second, EndReport(outcome="done"))
+    now = store.attempt(job.id)
+    assert now is not None
+    assert (now.number, now.acknowledged, now.saved) == (2, 7, True)
+    assert now.ending == EndReport(outcome="done")
+    assert store.vain_attempts(job.id) == 0
+
+
+def test_beginning_again_forgets(store: Store) -> None:
+    job = store.add(new(), "t")
+    store.begin_attempt(job.id)
+    store.add_points(job.id, [point(1)])
+    store.add_sample(job.id, picture(0))
+    store.set_progress(job.id, Progress(step=1))
+    store.begin_again(job.id)
+    assert store.points(job.id, 0, 10) == []
+    assert store.samples(job.id, newest=False) == []
+    assert store.job(job.id).progress == Progress()
+    assert store.begin_attempt(job.id).fresh
+
+
+def test_a_command_is_remembered_once(store: Store) -> None:
+    assert store.recall("x") is None
+    store.remember("x", Removed(id=1))
+    assert store.recall("x") == Removed(id=1)
+
+
+def test_a_failed_transaction_changes_nothing(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.transaction():
+        store.add(new(), "t")
+        raise RuntimeError
+    assert store.jobs() == []
+
+
+def test_removing_takes_everything_along(store: Store) -> None:
+    job = store.add(new(), "t")
+    store.begin_attempt(job.id)
+    store.add_points(job.id, [point(1)])
+    store.remove(job.id)
+    assert store.jobs() == []
+    assert store.points(job.id, 0, 10) == []
+    assert store.attempt(job.id) is None
+
+
+def test_it_is_there_after_reopening(tmp_path: Path) -> None:
+    path = tmp_path / "lorad.db"
+    store = Store(path)
+    job = store.add(new(), "t")
+    store.change(job, Paused(cause="why"), "left", cause="why", actor="run")
+    store.close()
+    again = Store(path)
+    assert again.job(job.id).status == Paused(cause="why")
+    again.close()
+
+
+def test_what_is_no_store_is_left_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "lorad.db"
+    path.write_bytes(b"not a database, but somebody's file" * 100)
+    before = path.read_bytes()
+    with pytest.raises(StoreUnreadable, match="left untouched"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "lorad.db"
+    Store(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StoreUnreadable, match="version 99"):
+        Store(path)
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    store = Store(tmp_path / "lorad.db")
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreFull, match="Free some space"):
+        for _ in range(1000):
+            store.add(new(), "t")
+    count = len(store.jobs())
+    store._db.execute("PRAGMA max_page_count = 1000000")
+    store.add(new(), "t")
+    assert len(store.jobs()) == count + 1
+    store.close()

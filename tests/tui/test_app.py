@@ -1,0 +1,568 @@
+"""The dashboard under a pilot, on a link that answers from memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from textual.geometry import Region
+from textual.pilot import Pilot
+from textual.widgets import Input
+from tui.fakes import PROCESS, FakeLink, at_step, column, job, picture, point, status
+
+from lorad.shared.jobs import Cancelled, Done, Failed, Finishing, Paused, Progress, Queued, Stashed
+from lorad.shared.messages import (
+    Added,
+    AddJob,
+    AnyRequest,
+    CancelJob,
+    EnqueueJob,
+    JobChanged,
+    JobRemoved,
+    LogAppended,
+    MoveJob,
+    PauseJob,
+    PointsAdded,
+    RestartJob,
+    ResumeJob,
+    SetPriority,
+    StashJob,
+    Why,
+    WhyJob,
+)
+from lorad.shared.recipe import template
+from lorad.tui import mirror as reducer
+from lorad.tui.app import LoradApp
+from lorad.tui.mirror import Mirror
+from lorad.tui.screens.main import MainScreen
+from lorad.tui.widgets.log import LogView
+from lorad.tui.widgets.queue import QueueList
+from lorad.tui.widgets.wall import SampleWall
+
+HOSTILE = (
+    "\x1b[2J\x1b]52;c;aGk=\x07",
+    "[/b]",
+    "[@click=app.quit]x[/]",
+    "[red]r[/red]",
+    "\u202eevil",
+)
+Drive = Callable[[Pilot[int]], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting between frames."""
+    monkeypatch.setattr("lorad.tui.app.FRAME_SECONDS", 0.0)
+
+
+def drive(link: FakeLink, act: Drive, size: tuple[int, int] = (120, 40)) -> LoradApp:
+    """Run the app until `act` is through."""
+    app = LoradApp(link)
+
+    async def go() -> None:
+        async with app.run_test(size=size, notifications=True) as pilot:
+            await settle(pilot)
+            await act(pilot)
+
+    asyncio.run(go())
+    return app
+
+
+async def settle(pilot: Pilot[int]) -> None:
+    """Until all that was posted is drawn."""
+    await pilot.pause()
+    await pilot.pause()
+
+
+def text_of(app: LoradApp) -> str:
+    """What is on the screen."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+def keys(link: FakeLink, *pressed: str) -> LoradApp:
+    """Press these and look."""
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press(*pressed)
+        await settle(pilot)
+
+    return drive(link, act)
+
+
+def seen(link: FakeLink, *pressed: str, size: tuple[int, int] = (120, 40)) -> str:
+    """What is on the screen after these keys."""
+    shown: list[str] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press(*pressed)
+        await settle(pilot)
+        shown.append(text_of(pilot.app))  # type: ignore[arg-type]
+
+    drive(link, act, size)
+    return shown[0]
+
+
+def told(link: FakeLink, *pressed: str) -> str:
+    """The notifications after these keys."""
+    sentences: list[str] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press(*pressed)
+        await pilot.pause()
+        sentences.extend(notification.message for notification in pilot.app._notifications)
+
+    drive(link, act)
+    return "\n".join(sentences)
+
+
+# -- verbs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "key", "request_type"),
+    [
+        (None, "p", PauseJob),
+        (Paused(), "p", ResumeJob),
+        (Failed(finished=1.0, reason="x"), "p", ResumeJob),
+        (Cancelled(finished=1.0), "p", ResumeJob),
+        (Failed(finished=1.0, reason="x"), "R", RestartJob),
+        (Queued(), "S", StashJob),
+        (Stashed(), "S", EnqueueJob),
+        (None, "w", WhyJob),
+    ],
+)
+def test_a_key_asks_for_its_verb(status: object, key: str, request_type: type[AnyRequest]) -> None:
+    link = FakeLink(job(4, status))  # type: ignore[arg-type]
+    keys(link, key)
+    assert link.asked == [request_type(id=4)]  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("status", "key", "sentence"),
+    [
+        (Queued(), "p", "Job 4 is queued, so it cannot be paused. `lorad stash 4` keeps it"),
+        (Done(finished=1.0), "p", "Job 4 is done, so it cannot be resumed."),
+        (None, "S", "Job 4 is running, so it cannot be stashed."),
+        (None, "R", "Job 4 is running, so it cannot be restarted."),
+        (Done(finished=1.0), "x", "Job 4 is done, so it cannot be cancelled."),
+        (None, "J", "Job 4 is running: only queued jobs have a place"),
+    ],
+)
+def test_the_impossible_is_explained_and_not_asked(status: object, key: str, sentence: str) -> None:
+    link = FakeLink(job(4, status))  # type: ignore[arg-type]
+    assert sentence in told(link, key)
+    assert link.asked == []
+
+
+@pytest.mark.parametrize("yes", ["y", "enter"])
+def test_cancel_asks_first(yes: str) -> None:
+    link = FakeLink(job(4))
+    assert "Cancel job 4" in seen(link, "x")
+    assert link.asked == []
+    link = FakeLink(job(4))
+    keys(link, "x", yes)
+    assert link.asked == [CancelJob(id=4)]
+
+
+@pytest.mark.parametrize("no", ["n", "escape"])
+def test_no_means_no(no: str) -> None:
+    link = FakeLink(job(4))
+    assert "Cancel job 4" not in seen(link, "x", no)
+    assert link.asked == []
+
+
+def test_cancelling_what_is_saving_kills_it() -> None:
+    link = FakeLink(job(4, Finishing(process=PROCESS, outcome="cancelled")))
+    keys(link, "x", "y")
+    assert link.asked == [CancelJob(id=4, force=True)]
+
+
+def test_restart_of_work_that_was_done_asks_first() -> None:
+    link = FakeLink(at_step(4, 70, status=Paused()))
+    keys(link, "R")
+    assert link.asked == []
+    keys(link, "R", "y")
+    assert link.asked == [RestartJob(id=4)]
+
+
+def test_moving_goes_among_those_that_wait() -> None:
+    link = FakeLink(job(1), job(2, Queued()), job(3, Queued()))
+    keys(link, "j", "J")
+    keys(link, "j", "K")  # it is at the front already
+    keys(link, "j", "j", "K")
+    assert link.asked == [MoveJob(id=2, to=2), MoveJob(id=3, to=1)]
+
+
+def test_plus_and_minus_change_the_priority() -> None:
+    link = FakeLink(job(2, Queued(), priority=3))
+    keys(link, "plus", "minus")
+    assert link.asked == [SetPriority(id=2, priority=4), SetPriority(id=2, priority=2)]
+
+
+def test_why_is_told() -> None:
+    link = FakeLink(job(2, Queued()))
+    link.answers[WhyJob] = Why(sentence="It waits for [/b] a card.")
+    assert "It waits for [/b] a card." in seen(link, "w")
+
+
+def test_a_refusal_is_told() -> None:
+    link = FakeLink(job(2))
+    link.answers[PauseJob] = "The daemon was restarted meanwhile [/b]."
+    assert told(link, "p") == "The daemon was restarted meanwhile [/b]."
+
+
+def test_keys_without_a_job_do_no_harm() -> None:
+    link = FakeLink(status_reply=status())
+    keys(link, *"pxRSJKslw", "plus", "minus", "j", "k")
+    assert link.asked == []
+
+
+# -- selection, filter, panes -----------------------------------------------------------------
+
+
+def test_the_first_job_is_followed_and_the_cursor_selects() -> None:
+    link = FakeLink(job(1), job(2, Queued()))
+    keys(link, "j", "k", "down", "up", "j")
+    assert link.selected == [1, 2, 1, 2, 1, 2]
+
+
+def test_the_cursor_stays_on_its_job_when_others_move() -> None:
+    link = FakeLink(job(1, Queued()), job(2, Queued()))
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press("j")
+        link.hear("queue/", JobChanged(job=job(2)))
+        await settle(pilot)
+        await pilot.press("p")
+
+    drive(link, act)
+    assert link.asked == [PauseJob(id=2)]
+
+
+def test_the_cursor_goes_to_the_neighbour_of_a_job_that_is_removed() -> None:
+    link = FakeLink(job(1), job(2, Queued()), job(3, Queued()))
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press("j")
+        link.hear("queue/", JobRemoved(id=2))
+        await settle(pilot)
+
+    drive(link, act)
+    assert link.selected[-1] == 3
+
+
+def test_the_filter_keeps_names_and_states_and_escape_clears_it() -> None:
+    jobs = [job(1, name="cats"), job(2, Queued(), name="dogs"), job(3, Queued(), name="birds")]
+    shown = seen(FakeLink(*jobs), "slash", *"dog", "enter")
+    assert "dogs" in shown
+    assert "cats" not in shown
+    shown = seen(FakeLink(*jobs), "slash", *"queued", "enter")
+    assert "cats" not in shown
+    assert "birds" in shown
+    assert "cats" in seen(FakeLink(*jobs), "slash", *"dog", "escape")
+    assert "No job fits" in seen(FakeLink(*jobs), "slash", *"zebra")
+
+
+def test_letters_in_the_filter_are_no_commands() -> None:
+    link = FakeLink(job(1))
+    assert "xqp" in seen(link, "slash", *"xqp")
+    assert link.asked == []
+
+
+def test_tab_goes_from_pane_to_pane() -> None:
+    focused: list[str | None] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        for _ in range(5):
+            focused.append(pilot.app.focused.id if pilot.app.focused else None)
+            await pilot.press("tab")
+
+    drive(FakeLink(job(1)), act)
+    assert focused == ["queue", "chart", "samples", "log", "queue"]
+
+
+# -- what is shown ----------------------------------------------------------------------------
+
+
+def test_states_say_what_there_is_to_say() -> None:
+    link = FakeLink(
+        job(1, progress=Progress(phase="loading")),
+        job(2, Failed(finished=1.0, reason="The GPU ran out of memory.")),
+        job(3, Paused(cause="The disk is full.")),
+        at_step(4, 50),
+    )
+    shown = seen(link)
+    for text in ("loading", "ran out of memory", "disk is full", "50/100", "@box"):
+        assert text in shown
+
+
+def test_the_panes_show_the_selected_job() -> None:
+    link = FakeLink(at_step(1, 3))
+    link.columns = [column(step, 0.5 / step) for step in range(1, 4)]
+    link.pictures = [picture(0, prompt="first cat"), picture(3, prompt="last cat")]
+    link.log = "hello log\n"
+    shown = seen(link)
+    assert "last cat" in shown
+    assert "first cat" not in shown
+    assert "hello log" in shown
+    assert "▀" in shown
+    assert any("\u2800" < char <= "\u28ff" for char in shown)
+
+
+def test_news_arrive_while_one_looks() -> None:
+    link = FakeLink(at_step(1, 3))
+    link.columns = [column(1), column(2), column(3)]
+    shown: list[str] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        link.hear("job/1/metrics/", PointsAdded(id=1, points=[point(4, 0.1234)]))
+        link.hear("job/1/log/", LogAppended(id=1, offset=0, next=4, text="new\n"))
+        await settle(pilot)
+        shown.append(text_of(pilot.app))  # type: ignore[arg-type]
+
+    drive(link, act)
+    assert "0.123 · step 4" in shown[0]
+    assert "new" in shown[0]
+
+
+def test_an_empty_queue_says_how_to_begin() -> None:
+    shown = seen(FakeLink(status_reply=status()))
+    for word in ("lorad demo", "lorad init", "empty"):
+        assert word in shown
+
+
+def test_a_link_that_is_down_says_since_when() -> None:
+    link = FakeLink(job(1))
+    link.mirror = reducer.gone(link.mirror, 0.0, "No daemon.")
+    shown = seen(link)
+    assert "stale since " in shown
+    assert "job-1" in shown
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (40, 10), (80, 60), (200, 20)])
+def test_every_size_is_filled_and_nothing_breaks(size: tuple[int, int]) -> None:
+    link = FakeLink(at_step(1, 30), *(job(n, Queued()) for n in range(2, 40)))
+    link.columns = [column(step, 1 / step) for step in range(1, 31)]
+    link.pictures = [picture(3, index) for index in range(4)]
+    link.log = "a line\n"
+    shown = seen(link, size=size)
+    assert "job-1" in shown
+    assert "running" in shown
+    assert len(shown.splitlines()) == size[1]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("screen", ["", "s", "l", "x", "question_mark"])
+def test_hostile_text_is_shown_and_not_obeyed(text: str, screen: str) -> None:
+    link = FakeLink(job(1, name=text), job(2, Failed(finished=1.0, reason=text)))
+    link.pictures = [picture(1, prompt=text)]
+    link.log = f"{text}\n{text}"
+    shown = seen(link, *([screen] if screen else []))
+    assert not set(shown) & set("\x1b\x07\u202e")
+    if text.isprintable() and screen != "question_mark":
+        assert text in shown
+
+
+def test_hostile_sentences_are_told_as_they_are() -> None:
+    link = FakeLink(job(1))
+    link.answers[WhyJob] = Why(sentence="".join(HOSTILE))
+    assert "[/b][@click=app.quit]x[/][red]r[/red]" in told(link, "w")
+    shown = seen(link, "w")
+    assert "[red]" in shown
+    assert not set(shown) & set("\x1b\x07\u202e")
+
+
+# -- other screens ----------------------------------------------------------------------------
+
+
+def test_help_lists_every_key_of_the_main_screen() -> None:
+    from lorad.tui.screens.help import help_text
+
+    words = help_text().plain
+    for key in [*"apxRSJK+-wsl/?q", "tab"]:
+        assert any(
+            line.split()[:1] == [key] or f" {key} " in f" {line} " for line in words.splitlines()
+        )
+    assert "Add a recipe" in seen(FakeLink(job(1)), "question_mark")
+
+
+def test_samples_screen_steps_and_enlarges() -> None:
+    link = FakeLink(at_step(1, 9))
+    link.pictures = [
+        picture(step, index, f"prompt {index}") for step in (0, 5, 9) for index in (0, 1)
+    ]
+    at: list[tuple[int, int]] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press("s")
+        await settle(pilot)
+        wall = pilot.app.screen.query_one(SampleWall)
+        for key in ("left", "left_square_bracket", "left", "down", "down", "right", "up"):
+            at.append(wall.at)
+            await pilot.press(key)
+        at.append(wall.at)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "prompt 1" not in text_of(pilot.app)  # type: ignore[arg-type]
+        assert "seed 1" in text_of(pilot.app)  # type: ignore[arg-type]
+        await pilot.press("escape", "escape")
+        assert isinstance(pilot.app.screen, MainScreen)
+
+    drive(link, act)
+    assert at == [(9, 0), (5, 0), (0, 0), (0, 0), (0, 1), (0, 1), (5, 1), (5, 0)]
+
+
+def test_log_screen_scrolls_follows_and_searches() -> None:
+    link = FakeLink(job(1))
+    link.log = "".join(f"line {n}\n" for n in range(200)) + "partial"
+    top: list[bool] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press("l")
+        await settle(pilot)
+        log = pilot.app.screen.query_one(LogView)
+        assert "partial" in text_of(pilot.app)  # type: ignore[arg-type]
+        await pilot.press("g")
+        top.append(log.following)
+        await pilot.pause()
+        assert "line 0 " in text_of(pilot.app)  # type: ignore[arg-type]
+        await pilot.press("G")
+        top.append(log.following)
+        await pilot.press("k", "k")
+        top.append(log.following)
+        await pilot.press("j", "j")
+        top.append(log.following)
+        await pilot.press("slash", *"line 42", "enter")
+        await pilot.pause()
+        assert "line 42" in text_of(pilot.app)  # type: ignore[arg-type]
+        await pilot.press("escape")
+        assert isinstance(pilot.app.screen, MainScreen)
+
+    drive(link, act)
+    assert top == [False, True, False, True]
+
+
+def added(link: FakeLink, recipe: Path) -> str:
+    """What is on the screen after this path was entered."""
+    shown: list[str] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press("a")
+        pilot.app.screen.query_one("#path", Input).value = str(recipe)
+        await pilot.press("enter")
+        await settle(pilot)
+        shown.append(text_of(pilot.app))  # type: ignore[arg-type]
+
+    drive(link, act)
+    return shown[0]
+
+
+def test_add_sends_the_text_and_the_folder(tmp_path: Path) -> None:
+    recipe = tmp_path / "cats.toml"
+    recipe.write_text(template("cats", "cats.toml"))
+    link = FakeLink(job(1))
+    link.answers[AddJob] = Added(job=job(7, Queued()))
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press("a")
+        pilot.app.screen.query_one("#path", Input).value = str(tmp_path / "ca")
+        await pilot.press("end", "tab")
+        assert pilot.app.screen.query_one("#path", Input).value == str(recipe)
+        await pilot.press("enter")
+        link.hear("queue/", JobChanged(job=job(7, Queued())))
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, MainScreen)
+
+    drive(link, act)
+    assert link.asked == [AddJob(recipe=recipe.read_text(), folder=str(tmp_path))]
+    assert link.selected[-1] == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [(None, "There is no recipe at"), ("name = ", "not valid TOML"), ('nam = "x"', "unknown key")],
+)
+def test_a_recipe_that_cannot_be_used_is_explained_in_the_dialogue(
+    tmp_path: Path, text: str | None, sentence: str
+) -> None:
+    recipe = tmp_path / "r.toml"
+    if text is not None:
+        recipe.write_text(text)
+    link = FakeLink(job(1))
+    shown = " ".join(added(link, recipe).replace("│", " ").split())
+    assert sentence in shown
+    assert link.asked == []
+
+
+def test_a_refused_recipe_is_explained_in_the_dialogue(tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(template("cats", "r.toml"))
+    link = FakeLink(job(1))
+    link.answers[AddJob] = "There are no pictures [/b]."
+    shown = added(link, recipe)
+    assert "There are no pictures [/b]." in shown
+    assert "Add a recipe" in shown
+
+
+# -- frames -----------------------------------------------------------------------------------
+
+
+def test_a_flood_of_news_is_drawn_at_most_four_times_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lorad.tui.app.FRAME_SECONDS", 0.25)
+    link = FakeLink(at_step(1, 1))
+    taken: list[Mirror] = []
+    take = link.take
+    monkeypatch.setattr(link, "take", lambda: taken.append(link.mirror) or take())
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.pause(0.3)
+        taken.clear()
+        for step in range(2, 42):
+            link.hear("queue/", JobChanged(job=at_step(1, step)))
+            await pilot.pause(0.02)
+        await pilot.pause(0.3)
+        assert "41/100" in text_of(pilot.app)  # type: ignore[arg-type]
+
+    drive(link, act)
+    assert 2 <= len(taken) <= 8
+
+
+def test_only_the_cells_that_changed_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = FakeLink(at_step(1, 40), job(2, Queued()))
+    regions: list[Region] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        queue = pilot.app.screen.query_one(QueueList)
+        refresh = queue.refresh
+        monkeypatch.setattr(
+            queue, "refresh", lambda *a, **k: (regions.extend(a), refresh(*a, **k))[1]
+        )
+        link.hear("queue/", JobChanged(job=at_step(1, 41)))
+        await settle(pilot)
+        link.hear("queue/", JobChanged(job=at_step(1, 41)))
+        await settle(pilot)
+
+    drive(link, act)
+    ((_, y, width, height),) = regions
+    assert (y, height) == (2, 1)
+    assert width < 60
+
+
+# -- leaving ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "pressed", [["q"], ["ctrl+c"], ["slash", "ctrl+c"], ["x", "ctrl+c"], ["l", "q"]]
+)
+def test_quitting_leaves_the_jobs_alone(pressed: list[str]) -> None:
+    link = FakeLink(job(1))
+    app = keys(link, *pressed)
+    assert app.return_code == 0
+    assert app._exit
+    assert link.stopped
+    assert link.asked == []

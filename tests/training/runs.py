@@ -1,0 +1,61 @@
+"""A run in this very process, without a daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from lorad.daemon.training.loop import train
+from lorad.shared.messages import AnyReport, Assignment, PointReport
+from lorad.shared.recipe import load_recipe
+
+
+class Line:
+    """Collects the reports; `stop_after` is a step after which a pause is wanted."""
+
+    def __init__(
+        self, stop_after: int | None = None, hook: Callable[[AnyReport], None] | None = None
+    ) -> None:
+        self.reports: list[AnyReport] = []
+        self._stop_after = stop_after
+        self._hook = hook
+
+    @property
+    def wanted(self) -> Literal["run", "pause", "cancel"]:
+        steps = [r.point.step for r in self.reports if isinstance(r, PointReport)]
+        if self._stop_after is not None and steps and steps[-1] >= self._stop_after:
+            return "pause"
+        return "run"
+
+    def report(self, *reports: AnyReport) -> None:
+        for report in reports:
+            self.reports.append(report)
+            if self._hook is not None:
+                self._hook(report)
+
+    @property
+    def losses(self) -> dict[int, float]:
+        return {r.point.step: r.point.loss for r in self.reports if isinstance(r, PointReport)}
+
+
+def run(recipe: Path, out: Path, line: Line, *, fresh: bool = False) -> str:
+    assignment = Assignment(
+        id=1,
+        recipe=load_recipe(recipe)[0],
+        recipe_folder=str(recipe.parent),
+        folder=str(out),
+        cache=str(recipe.parent / "cache"),
+        fresh=fresh,
+    )
+    return train(assignment, line)
+
+
+def weights(out: Path) -> dict[str, Tensor]:
+    newest = max(out.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    adapter = load_file(newest / "adapter.safetensors")
+    optimizer = load_file(newest / "optimizer.safetensors")
+    return adapter | {f"optimizer {name}": tensor for name, tensor in optimizer.items()}

@@ -1,0 +1,173 @@
+"""Stopped and gone on equals never stopped, to the last bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from support import small_recipe
+
+from lorad.daemon.training import checkpoint
+from lorad.shared.errors import CannotContinue, CheckpointUnusable, DataChanged
+from lorad.shared.messages import AnyReport, SampleReport, SavedReport
+
+from .runs import Line, run, weights
+
+STEPS = 5
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, torch.Tensor], Line]:
+    """A recipe with all that is random, and the weights of a run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    recipe = small_recipe(folder, steps=STEPS, checkpointing_steps=2)
+    text = recipe.read_text()
+    text = text.replace("[lora]", "random_flip = true\ncaption_dropout = 0.5\n[lora]")
+    text = text.replace("[train]", "[train]\ngradient_accumulation_steps = 2\nnoise_offset = 0.1")
+    recipe.write_text(text)
+    line = Line()
+    assert run(recipe, folder / "out", line) == "done"
+    return recipe, weights(folder / "out"), line
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_same_run_twice(whole: tuple[Path, dict[str, torch.Tensor], Line], tmp_path: Path) -> None:
+    recipe, wanted, line = whole
+    again = Line()
+    run(recipe, tmp_path / "out", again)
+    assert equal(weights(tmp_path / "out"), wanted)
+    assert again.losses == line.losses
+
+
+def test_resumed_after_every_step(
+    whole: tuple[Path, dict[str, torch.Tensor], Line], tmp_path: Path
+) -> None:
+    recipe, wanted, line = whole
+    out = tmp_path / "out"
+    losses: dict[int, float] = {}
+    for step in range(1, STEPS):
+        part = Line(stop_after=step)
+        assert run(recipe, out, part) == "yielded"
+        losses |= part.losses
+    last = Line()
+    assert run(recipe, out, last) == "done"
+    assert losses | last.losses == line.losses
+    assert equal(weights(out), wanted)
+
+
+def test_a_crash_goes_on_from_the_last_checkpoint(
+    whole: tuple[Path, dict[str, torch.Tensor], Line], tmp_path: Path
+) -> None:
+    recipe, wanted, _ = whole
+
+    def crash(report: AnyReport) -> None:
+        if isinstance(report, SavedReport) and report.step == 2:
+            raise KeyboardInterrupt  # nothing handles it, so nothing is saved
+
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path / "out", Line(hook=crash))
+    second = Line()
+    assert run(recipe, tmp_path / "out", second) == "done"
+    assert min(second.losses) == 3
+    assert equal(weights(tmp_path / "out"), wanted)
+
+
+@pytest.mark.parametrize("part", ["adapter", "optimizer", "state"])
+def test_it_notices_when_a_saved_part_is_missing(
+    whole: tuple[Path, dict[str, torch.Tensor], Line],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+) -> None:
+    """The test above can fail: each part that a checkpoint holds is needed."""
+    recipe, wanted, _ = whole
+    run(recipe, tmp_path / "out", Line(stop_after=3))
+    load: Callable[..., tuple[checkpoint.State, checkpoint.Tensors]] = checkpoint.Checkpoints.load
+
+    def spoiled(self: checkpoint.Checkpoints) -> tuple[checkpoint.State, checkpoint.Tensors]:
+        state, tensors = load(self)
+        if part == "adapter":
+            for tensor in tensors.adapter.values():
+                tensor.zero_()
+        elif part == "optimizer":
+            for tensor in tensors.optimizer.values():
+                tensor.zero_()
+        else:
+            state = checkpoint.State(
+                **{name: getattr(state, name) for name in state.__struct_fields__} | {"step": 2}
+            )
+        return state, tensors
+
+    monkeypatch.setattr(checkpoint.Checkpoints, "load", spoiled)
+    run(recipe, tmp_path / "out", Line())
+    assert not equal(weights(tmp_path / "out"), wanted)
+
+
+def test_samples_do_not_disturb(
+    whole: tuple[Path, dict[str, torch.Tensor], Line], tmp_path: Path
+) -> None:
+    recipe, wanted, _ = whole
+    drawing = recipe.with_name("drawing.toml")
+    text = recipe.read_text().replace("prompts = []", 'prompts = ["cat face", "rocket"]')
+    drawing.write_text(text.replace("every_n_steps = 0", "every_n_steps = 2"))
+    line = Line()
+    run(drawing, tmp_path / "out", line)
+    drawn = [(r.picture.step, r.picture.index) for r in line.reports if isinstance(r, SampleReport)]
+    assert drawn == [(step, index) for step in (0, 2, 4, 5) for index in (0, 1)]
+    assert equal(weights(tmp_path / "out"), wanted)
+    assert (tmp_path / "out" / "before_after.png").exists()
+
+
+def test_another_seed_is_another_run(
+    whole: tuple[Path, dict[str, torch.Tensor], Line], tmp_path: Path
+) -> None:
+    recipe, wanted, _ = whole
+    other = recipe.with_name("other.toml")
+    other.write_text(recipe.read_text().replace("seed = 7", "seed = 8"))
+    run(other, tmp_path / "out", Line())
+    assert not equal(weights(tmp_path / "out"), wanted)
+
+
+def test_going_on_with_another_recipe_is_refused(
+    whole: tuple[Path, dict[str, torch.Tensor], Line], tmp_path: Path
+) -> None:
+    recipe, _, _ = whole
+    run(recipe, tmp_path / "out", Line(stop_after=1))
+    other = recipe.with_name("changed.toml")
+    other.write_text(recipe.read_text().replace("rank = 4", "rank = 8"))
+    with pytest.raises(CannotContinue, match=r"lora\.rank was 4 and is 8"):
+        run(other, tmp_path / "out", Line())
+    assert run(other, tmp_path / "out", Line(stop_after=1), fresh=True) == "yielded"
+
+
+def test_going_on_with_a_changed_picture_is_refused_by_name(tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path)
+    run(recipe, tmp_path / "out", Line(stop_after=1))
+    pictures = sorted((tmp_path / "pictures").glob("*.png"))
+    pictures[0].write_bytes(pictures[1].read_bytes())
+    with pytest.raises(DataChanged, match=pictures[0].name):
+        run(recipe, tmp_path / "out", Line())
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_all_damaged_is_a_sentence(tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path, steps=4, checkpointing_steps=1)
+    out = tmp_path / "out"
+    run(recipe, out, Line(stop_after=3))
+    newest, before = out / "checkpoint-3", out / "checkpoint-2"
+    assert sorted(path.name for path in out.glob("checkpoint-*")) == [before.name, newest.name]
+    data = bytearray((newest / "adapter.safetensors").read_bytes())
+    data[-1] ^= 1
+    (newest / "adapter.safetensors").write_bytes(data)
+    line = Line(stop_after=3)
+    run(recipe, out, line)
+    assert min(line.losses) == 3  # from checkpoint 2
+    for path in out.glob("checkpoint-*"):
+        (path / "state.json").write_text(json.dumps({}))
+    with pytest.raises(CheckpointUnusable, match="state.json is not what was written"):
+        run(recipe, out, Line())

@@ -1,0 +1,144 @@
+"""Small parts of the run, each against what it promises."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from support import small_recipe
+
+from lorad.daemon.training import files, keyed, objective
+from lorad.daemon.training.families.registry import find_model, load_family
+from lorad.daemon.training.optimizer import learning_rates
+from lorad.daemon.training.preview import make_thumb
+from lorad.shared import errors
+from lorad.shared.messages import SavedReport
+from lorad.shared.recipe import Model, parse_recipe
+
+from .runs import Line, run
+
+
+def test_keyed_draws_are_functions_of_their_key() -> None:
+    assert torch.equal(keyed.normal((3,), 1, "noise", 5), keyed.normal((3,), 1, "noise", 5))
+    for other in ((2, "noise", 5), (1, "latent", 5), (1, "noise", 6)):
+        assert not torch.equal(keyed.normal((3,), 1, "noise", 5), keyed.normal((3,), *other))
+
+
+def test_each_epoch_sees_every_picture_once_in_another_order() -> None:
+    places = keyed.rows(10, seed=3, first=0, length=30)
+    epochs = [places[i : i + 10] for i in (0, 10, 20)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert keyed.rows(10, 3, first=7, length=8) == places[7:15]
+
+
+def test_chance_is_as_often_as_it_says() -> None:
+    hits = sum(keyed.chance(0.25, 1, "caption", place) for place in range(4000))
+    assert 900 < hits < 1100
+    assert not any(keyed.chance(0.0, 1, "caption", place) for place in range(100))
+
+
+def rates(text: str, steps: int = 100) -> list[float]:
+    recipe = parse_recipe(
+        f'name="a"\n[data]\npath="p"\n[train]\nmax_train_steps={steps}\nlearning_rate=1.0\n{text}'
+    )
+    rate = learning_rates(recipe)
+    return [rate(step) for step in range(steps)]
+
+
+def test_learning_rate_warms_up_for_a_tenth_and_never_rests() -> None:
+    cosine = rates("")
+    assert cosine[0] == pytest.approx(0.1)
+    assert cosine[9] == cosine[10] == 1.0
+    assert all(a >= b for a, b in zip(cosine[10:], cosine[11:], strict=False))
+    assert 0 < cosine[-1] < 0.01
+    assert rates('[schedule]\nlr_scheduler = "constant"') == [1.0] * 100
+    assert rates("[schedule]\nlr_warmup_steps = 0")[0] == 1.0
+
+
+def test_min_snr_weighs_as_the_paper_says() -> None:
+    alphas = torch.tensor([0.99, 0.5])
+    guess, noise = torch.zeros(2, 1, 1, 1), torch.ones(2, 1, 1, 1)
+    steps = torch.tensor([0, 1])
+    assert objective.loss(guess, noise, steps, alphas, 0).item() == 1.0
+    weighed = objective.loss(guess, noise, steps, alphas, 5.0).item()
+    assert weighed == pytest.approx((5 / 99 + 1) / 2)
+
+
+def test_noise_is_added_as_ddpm_does() -> None:
+    noisy = objective.add_noise(
+        torch.ones(1, 1, 1, 1), torch.full((1, 1, 1, 1), 2.0), torch.tensor([0]), torch.tensor([0.25])
+    )
+    assert noisy.item() == pytest.approx(0.5 + math.sqrt(0.75) * 2)
+
+
+def test_thumbnails_stay_small() -> None:
+    from PIL import Image
+
+    noise = Image.effect_noise((512, 256), 100).convert("RGB")
+    width, height, data = make_thumb(noise)
+    assert len(data) <= 8192
+    assert width == 2 * height >= 48
+
+
+def test_a_missing_model_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(errors.ModelMissing, match='"emoji"'):
+        find_model(Model(base="./nothing"), tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(errors.ModelUnreachable, match="nobody/nothing is neither a folder"):
+        find_model(Model(base="nobody/nothing"), tmp_path)
+
+
+def load(base: str, folder: Path) -> object:
+    return load_family(Model(base=base), folder, torch.device("cpu"), torch.float32)
+
+
+def test_a_folder_that_is_no_such_model_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    with pytest.raises(errors.ModelUnsupported, match=r"no model_index\.json"):
+        load("m", tmp_path)
+    (tmp_path / "m" / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(errors.ModelUnsupported, match="it is a FluxPipeline"):
+        load("m", tmp_path)
+    (tmp_path / "m" / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    with pytest.raises(errors.ModelUnsupported):
+        load("m", tmp_path)
+
+
+def test_a_target_that_matches_nothing_is_named(tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path)
+    recipe.write_text(recipe.read_text().replace("rank = 4", 'target_modules = ["to_q", "tok"]'))
+    with pytest.raises(errors.TargetsMissing, match="names tok, which"):
+        run(recipe, tmp_path / "out", Line())
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small_recipe(tmp_path, steps=4, checkpointing_steps=2)
+    out = tmp_path / "out"
+
+    def fill(report: object) -> None:
+        if isinstance(report, SavedReport):
+            monkeypatch.setattr(files.shutil, "disk_usage", lambda _: Full())
+
+    class Full:
+        free = 1 << 20
+
+    with pytest.raises(errors.DiskFull, match="lorad resume"):
+        run(recipe, out, Line(hook=fill))
+    monkeypatch.undo()
+    line = Line()
+    assert run(recipe, out, line) == "done"
+    assert min(line.losses) == 3
+
+
+def test_a_nan_is_never_saved(tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path, steps=2, checkpointing_steps=2)
+    recipe.write_text(recipe.read_text().replace("1e-3", "1e30"))
+    with pytest.raises(errors.NotFinite, match="at step 2"):
+        run(recipe, tmp_path / "out", Line())
+    assert not list((tmp_path / "out").glob("checkpoint-*"))

@@ -152,7 +152,9 @@ def test_the_queue_by_its_verbs_and_its_events(daemon: Daemon, tmp_path: Path) -
         if h is not None
     ]
     assert told == [(JobChanged, i) for i in (*ids, ids[2])] + [(JobRemoved, ids[0])]
-    assert [h.header.seq for h in heard if h] == list(range(heard[0].header.seq, heard[0].header.seq + 5))
+    assert [h.header.seq for h in heard if h] == list(
+        range(heard[0].header.seq, heard[0].header.seq + 5)
+    )
     watch.close()
 
 
@@ -183,7 +185,7 @@ def test_two_jobs_never_write_to_one_folder(daemon: Daemon, tmp_path: Path) -> N
     recipe = small_recipe(tmp_path)
     recipe.write_text(recipe.read_text() + '[output]\nfolder = "same"\n')
     daemon.add(recipe, stash=True)
-    with pytest.raises(RequestRefused, match="Job 1 writes to .*same already"):
+    with pytest.raises(RequestRefused, match=r"Job 1 writes to .*same already"):
         daemon.add(recipe, stash=True)
     assert len(daemon.client().ask(GetStatus()).jobs) == 1
 

@@ -79,8 +79,8 @@ def test_decide(
     ("jobs", "gpus", "needs", "sentence"),
     [
         ([job(1)], [], {}, "Job 1 starts now."),
-        ([job(1), running(2)], [],
-         {}, "Job 1 waits for job 2 (j2): one trains at a time on a box without a GPU. It is next."),
+        ([job(1), running(2)], [], {},
+         "Job 1 waits for job 2 (j2): one trains at a time on a box without a GPU. It is next."),
         ([job(1, position=9), running(2), job(3)], [], {}, "Ahead of it: 3 (j3)."),
         ([job(1), running(2, "G0")], [card(0)], {},
          "Job 1 waits for a card: job 2 (j2) trains there. It is next."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,10 @@ def picture(step: int, index: int = 0) -> SamplePicture:
 
 
 @pytest.fixture(params=["disk", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     store = Store(tmp_path / "lorad.db" if request.param == "disk" else ":memory:")
-    request.addfinalizer(store.close)
-    return store
+    yield store
+    store.close()
 
 
 def test_a_new_job_is_at_the_end_with_a_folder_of_its_own(store: Store) -> None:

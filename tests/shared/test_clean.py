@@ -12,7 +12,7 @@ HOSTILE = [chr(code) for code in [*range(9), *range(11, 32), *range(127, 160)]] 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
     cleaned = clean(f"a{text}b")
-    assert all(ord(c) >= 32 and not 127 <= ord(c) < 160 or c in "\n\t" for c in cleaned)
+    assert all((ord(c) >= 32 and not 127 <= ord(c) < 160) or c in "\n\t" for c in cleaned)
     assert not any(c in cleaned for c in "\u202e\u2066\u2028\ud800\ue000")
     assert cleaned.startswith("a")
     assert cleaned.endswith("b")

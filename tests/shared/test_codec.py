@@ -46,9 +46,7 @@ UNIONS = {
     codec.from_run: messages.FromRun,
     codec.to_run: messages.ToRun,
 }
-CASES = [
-    (decoder, kind) for decoder, union in UNIONS.items() for kind in typing.get_args(union)
-]
+CASES = [(decoder, kind) for decoder, union in UNIONS.items() for kind in typing.get_args(union)]
 
 
 @pytest.mark.parametrize(("decoder", "kind"), CASES, ids=[kind.__name__ for _, kind in CASES])

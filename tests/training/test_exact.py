@@ -37,7 +37,9 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_the_same_run_twice(whole: tuple[Path, dict[str, torch.Tensor], Line], tmp_path: Path) -> None:
+def test_the_same_run_twice(
+    whole: tuple[Path, dict[str, torch.Tensor], Line], tmp_path: Path
+) -> None:
     recipe, wanted, line = whole
     again = Line()
     run(recipe, tmp_path / "out", again)
@@ -169,5 +171,5 @@ def test_a_damaged_checkpoint_is_passed_over_and_all_damaged_is_a_sentence(tmp_p
     assert min(line.losses) == 3  # from checkpoint 2
     for path in out.glob("checkpoint-*"):
         (path / "state.json").write_text(json.dumps({}))
-    with pytest.raises(CheckpointUnusable, match="state.json is not what was written"):
+    with pytest.raises(CheckpointUnusable, match=r"state\.json is not what was written"):
         run(recipe, out, Line())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_learning_rate_warms_up_for_a_tenth_and_never_rests() -> None:
     cosine = rates("")
     assert cosine[0] == pytest.approx(0.1)
     assert cosine[9] == cosine[10] == 1.0
-    assert all(a >= b for a, b in zip(cosine[10:], cosine[11:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(cosine[10:]))
     assert 0 < cosine[-1] < 0.01
     assert rates('[schedule]\nlr_scheduler = "constant"') == [1.0] * 100
     assert rates("[schedule]\nlr_warmup_steps = 0")[0] == 1.0
@@ -69,7 +70,10 @@ def test_min_snr_weighs_as_the_paper_says() -> None:
 
 def test_noise_is_added_as_ddpm_does() -> None:
     noisy = objective.add_noise(
-        torch.ones(1, 1, 1, 1), torch.full((1, 1, 1, 1), 2.0), torch.tensor([0]), torch.tensor([0.25])
+        torch.ones(1, 1, 1, 1),
+        torch.full((1, 1, 1, 1), 2.0),
+        torch.tensor([0]),
+        torch.tensor([0.25]),
     )
     assert noisy.item() == pytest.approx(0.5 + math.sqrt(0.75) * 2)
 

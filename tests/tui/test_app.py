@@ -18,6 +18,7 @@ from lorad.shared.messages import (
     AddJob,
     AnyRequest,
     CancelJob,
+    Ending,
     EnqueueJob,
     JobChanged,
     JobRemoved,
@@ -373,6 +374,54 @@ def test_hostile_sentences_are_told_as_they_are() -> None:
     shown = seen(link, "w")
     assert "[red]" in shown
     assert not set(shown) & set("\x1b\x07\u202e")
+
+
+def test_the_loss_has_a_log_scale() -> None:
+    link = FakeLink(at_step(1, 30))
+    link.columns = [column(step, 10.0 ** -(step % 4)) for step in range(1, 31)]
+    assert "0.01" not in seen(link, "tab")
+    shown = seen(link, "tab", "y")
+    assert "Loss · log" in shown
+    assert "0.01" in shown
+
+
+def test_a_click_selects() -> None:
+    link = FakeLink(job(1), job(2, Queued()))
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.click("#queue", offset=(10, 3))
+
+    drive(link, act)
+    assert link.selected == [1, 2]
+
+
+def test_a_daemon_that_ends_says_why() -> None:
+    link = FakeLink(job(1))
+
+    async def act(pilot: Pilot[int]) -> None:
+        link.hear("daemon/", Ending(reason="it was shut down"))
+        await settle(pilot)
+        assert "it was shut down" in text_of(pilot.app)  # type: ignore[arg-type]
+
+    drive(link, act)
+
+
+def test_a_daemon_that_never_answered_is_explained() -> None:
+    link = FakeLink()
+    link.mirror = reducer.gone(link.mirror, 0.0, "No daemon is running here.")
+    shown = seen(link)
+    assert "No daemon is running here." in shown
+    assert "no daemon" in shown.splitlines()[0]
+
+
+def test_the_theme_is_ours_unless_another_one_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert LoradApp(FakeLink()).theme == "lorad"
+    monkeypatch.setenv("TEXTUAL_THEME", "lorad-light")
+    assert LoradApp(FakeLink()).theme == "lorad-light"
+    monkeypatch.setenv("TEXTUAL_THEME", "no-such-theme")
+    assert LoradApp(FakeLink()).theme == "lorad"
 
 
 # -- other screens ----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from logging.handlers import RotatingFileHandler
 from typing import TextIO
 
@@ -44,13 +45,17 @@ def take_lock(home: Home) -> TextIO:
         DaemonRunning: another daemon has it.
     """
     file = home.lock.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        pid = file.read().strip() or "unknown"
-        file.close()
-        raise DaemonRunning(pid=pid) from None
+    for patience in (0.05,) * 20 + (0.0,):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:  # a client that looks whether a daemon runs holds it for a moment
+            if not patience:
+                file.seek(0)
+                pid = file.read().strip() or "unknown"
+                file.close()
+                raise DaemonRunning(pid=pid) from None
+            time.sleep(patience)
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()

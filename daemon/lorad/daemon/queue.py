@@ -158,7 +158,7 @@ class Queue:
         attempt = self.store.attempt(job_id)
         if not isinstance(job.status, Active) or attempt is None:
             return
-        job = self.note_phase(job, "")
+        job = self._note_end(job)
         words = self.supervisor.last_words(job_id)
         if attempt.ending is not None:
             self._settle_ending(job, attempt.ending.outcome, attempt.ending.reason)
@@ -213,6 +213,12 @@ class Queue:
     def note_phase(self, job: Job, phase: str) -> Job:
         """What its run does when it does not train."""
         progress = msgspec.structs.replace(job.progress, phase=phase)
+        self.store.set_progress(job.id, progress)
+        return msgspec.structs.replace(job, progress=progress)
+
+    def _note_end(self, job: Job) -> Job:
+        """Nothing goes on any more, and nothing is to be expected."""
+        progress = msgspec.structs.replace(job.progress, phase="", eta_seconds=None)
         self.store.set_progress(job.id, progress)
         return msgspec.structs.replace(job, progress=progress)
 

@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 LOG_SECONDS = 0.25
 BEAT_SECONDS = 1.0
+GOODBYE_SECONDS = 0.2
 
 
 class Service:
@@ -187,6 +188,8 @@ class Service:
 
     def _end(self) -> None:
         self.events.publish(DAEMON_TOPIC, Ending(reason="the daemon was shut down"))
+        # A client that is disconnected before it read its last answer never sees it.
+        time.sleep(GOODBYE_SECONDS)
         self.gauges.stop()
         self.sockets.close()
         self.supervisor.close()

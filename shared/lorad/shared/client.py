@@ -261,10 +261,7 @@ class Client:
         Raises:
             UnknownJob: there is none of that number.
         """
-        for job in self.ask(GetStatus()).jobs:
-            if job.id == job_id:
-                return job
-        raise UnknownJob(id=job_id)
+        return _find(self.ask(GetStatus()), job_id)
 
     def follow(self, job_id: int, *topics: str) -> Iterator[Heard | Job]:
         """The job as it is now, then each event on `topics` and each change of it as a `Job`.
@@ -277,7 +274,10 @@ class Client:
         watch = self.watch(QUEUE_TOPIC, *topics)
         try:
             early = watch.wait_attached(SILENCE_SECONDS)
-            job = self.job(job_id)
+            status = self.ask(GetStatus())
+            job = _find(status, job_id)
+            # What was said before the snapshot is in it.
+            early = [h for h in early if h.header.seq > status.heads.get(h.topic, 0)]
             yield job
             while not isinstance(job.status, Ended):
                 heard = early.pop(0) if early else watch.receive(SILENCE_SECONDS)
@@ -321,3 +321,10 @@ class Client:
             points += more
             step = more[-1].step
         return points
+
+
+def _find(status: Status, job_id: int) -> Job:
+    for job in status.jobs:
+        if job.id == job_id:
+            return job
+    raise UnknownJob(id=job_id)

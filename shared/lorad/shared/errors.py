@@ -54,6 +54,12 @@ class WrongValue(RecipeError):
     """The recipe's `{key}` does not fit: {why}."""
 
 
+class NotWritable(LoradError):
+    """{path} cannot be written: {why}."""
+
+    exit_code = 2
+
+
 class NameTaken(RecipeError):
     """{path} is there already. Choose another name, or remove it first."""
 

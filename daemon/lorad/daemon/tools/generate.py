@@ -14,7 +14,7 @@ from lorad.daemon.training.checkpoint import NAME
 from lorad.daemon.training.device import find_place
 from lorad.daemon.training.export import DIFFUSERS_FILE
 from lorad.daemon.training.families import load_family
-from lorad.shared.errors import CheckpointUnusable, ModelMissing
+from lorad.shared.errors import ModelMissing, NotWritable
 from lorad.shared.recipe import Recipe
 
 
@@ -59,7 +59,7 @@ def generate(folder: Path, wish: Wish, out: Path | None) -> Path:
     try:
         picture.save(path)
     except (OSError, ValueError) as error:  # ValueError: an extension that is no picture's
-        raise CheckpointUnusable(folder=path, why=error) from error
+        raise NotWritable(path=path, why=error) from error
     return path.absolute()
 
 

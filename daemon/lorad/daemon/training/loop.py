@@ -52,8 +52,8 @@ def run_steps(run: Run) -> Literal["done", "yielded"]:
     last, every = run.recipe.train.max_train_steps, run.recipe.train.checkpointing_steps
     if run.step == 0:
         draw(run)
-    run.line.report(ReadyReport(step=run.step + 1))
     run.tell("")
+    run.line.report(ReadyReport(step=run.step + 1))
     began = time.perf_counter()
     while run.step < last and run.line.wanted == "run":
         rate = run.rates(run.step)

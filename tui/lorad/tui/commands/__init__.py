@@ -1,0 +1,56 @@
+"""The verbs: a table, so that no verb's module is imported before it is chosen.
+
+Each module has `add_arguments(parser)` and `run(args) -> exit code`. Names that begin with an
+underscore are what several verbs share.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    """One line of `lorad --help`."""
+
+    group: str
+    usage: str
+    help: str
+
+
+VERBS: dict[str, Verb] = {
+    "demo": Verb("Begin", "", "train the shipped example, from nothing to pictures"),
+    "init": Verb("Begin", "[FILE]", "write a commented recipe to start from"),
+    "check": Verb("Begin", "FILE", "look a recipe and its pictures over before it trains"),
+    "add": Verb("Begin", "FILE", "queue a recipe"),
+    "dashboard": Verb("Watch", "[ID]", "the queue, the curves and the pictures, live"),
+    "status": Verb("Watch", "[ID]", "the queue and the machine, once"),
+    "why": Verb("Watch", "ID", "why a job waits, or what it does, in one sentence"),
+    "log": Verb("Watch", "ID", "what a run printed; -f follows, --daemon for the daemon's"),
+    "samples": Verb("Watch", "ID", "the pictures that a run drew"),
+    "wait": Verb("Watch", "ID...", "until jobs end; the exit code says how"),
+    "pause": Verb("Steer", "ID...", "save, leave the GPU, go on from there later"),
+    "resume": Verb("Steer", "ID...", "go on from the last checkpoint"),
+    "cancel": Verb("Steer", "ID...", "save what there is and end it; --force kills"),
+    "restart": Verb("Steer", "ID...", "train again from the first step"),
+    "stash": Verb("Steer", "ID...", "keep waiting jobs out of the queue"),
+    "enqueue": Verb("Steer", "ID...", "put stashed jobs back into the queue"),
+    "move": Verb("Steer", "ID PLACE", "change a waiting job's place; 1 is the front"),
+    "priority": Verb("Steer", "ID N", "higher starts first"),
+    "rm": Verb("Steer", "ID...", "forget jobs; their files stay"),
+    "generate": Verb("Use", "ID PROMPT", "draw a picture with a job's LoRA"),
+    "up": Verb("Daemon", "", "start it in the background"),
+    "down": Verb("Daemon", "", "pause the runs and end it; the next `up` resumes them"),
+    "completions": Verb("Other", "SHELL", "tab completion for bash, zsh or tcsh"),
+    "version": Verb("Other", "", "lorad's version"),
+}
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "ps": ("status",),
+    "logs": ("log",),
+    "start": ("resume",),
+    "stop": ("cancel",),
+    "kill": ("cancel", "--force"),
+    "remove": ("rm",),
+    "attach": ("dashboard",),
+}
+"""Other tools' words."""

@@ -37,20 +37,19 @@ class SD1:
         self.alphas_cumprod = self._schedule.alphas_cumprod.to(device)
         self.tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer")
         self._text_encoder = CLIPTextModel.from_pretrained(
-            folder, subfolder="text_encoder", dtype=torch.float32, use_safetensors=True
-        )
-        self._vae = AutoencoderKL.from_pretrained(
-            folder, subfolder="vae", torch_dtype=torch.float32, use_safetensors=True
-        )
+            folder, subfolder="text_encoder", use_safetensors=True
+        ).float()
+        # fp32 unless told otherwise, by an argument whose name diffusers is just changing.
+        self._vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", use_safetensors=True)
         self.unet = UNet2DConditionModel.from_pretrained(
-            folder, subfolder="unet", torch_dtype=dtype, use_safetensors=True
+            folder, subfolder="unet", use_safetensors=True
         )
         for part in (self._text_encoder, self._vae, self.unet):
             part.requires_grad_(False)
         self.scaling = float(self._vae.config.scaling_factor)
         self.vae_digest = _digest(folder / "vae")
         self.text_digest = _digest(folder / "text_encoder") + _digest(folder / "tokenizer")
-        self.unet.to(device, memory_format=torch.channels_last)
+        self.unet.to(device, dtype, memory_format=torch.channels_last)
         self._unpark()
 
     @torch.no_grad()

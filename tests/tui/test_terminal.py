@@ -1,0 +1,100 @@
+"""The dashboard in a terminal of its own: it begins, leaves it clean, and dies with it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+from pathlib import Path
+from lorad.shared.endpoints import Home
+from lorad.tui import app
+app.TERMINAL_SECONDS = 0.2
+folder = Path(sys.argv[1])
+sys.exit(app.run(Home(folder, folder, folder)))
+"""
+SOON = 20.0
+
+
+class Terminal:
+    """A program on a pseudo-terminal."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(folder)],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            start_new_session=True,
+        )
+        os.close(slave)
+        self.output = b""
+
+    def read_until(self, wanted: bytes) -> None:
+        deadline = time.monotonic() + SOON
+        while wanted not in self.output:
+            assert time.monotonic() < deadline, self.output[-500:]
+            if select.select([self.master], [], [], 0.1)[0]:
+                try:
+                    self.output += os.read(self.master, 65536)
+                except OSError:  # Linux's way to say that the other end is closed
+                    break
+
+    def send(self, keys: bytes) -> None:
+        os.write(self.master, keys)
+
+    def close(self) -> None:
+        if self.master >= 0:
+            os.close(self.master)
+            self.master = -1
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    terminal = Terminal(tmp_path, NO_COLOR="1")
+    yield terminal
+    terminal.close()
+    if terminal.process.poll() is None:
+        terminal.process.send_signal(signal.SIGKILL)
+    terminal.process.wait()
+
+
+@pytest.mark.parametrize("key", [b"q", b"\x03"])
+def test_it_begins_and_leaves_the_terminal_as_it_was(terminal: Terminal, key: bytes) -> None:
+    terminal.read_until(b"lorad up")  # no daemon runs, and the sentence says what to do
+    terminal.send(key)
+    terminal.read_until(b"\x1b[?1049l")
+    assert terminal.process.wait(SOON) == 0
+
+
+def test_it_dies_with_its_terminal_even_where_hangups_are_ignored(terminal: Terminal) -> None:
+    terminal.read_until(b"lorad up")
+    terminal.close()
+    assert terminal.process.wait(SOON) == 1
+
+
+def test_without_colour_all_is_grey(terminal: Terminal) -> None:
+    terminal.read_until(b"lorad up")
+    colours = {
+        tuple(part.split(b";")[:3])
+        for part in terminal.output.replace(b"38;2;", b"\0").split(b"\0")[1:]
+    }
+    assert colours
+    assert all(red == green == blue.split(b"m")[0] for red, green, blue in colours)

@@ -1,0 +1,104 @@
+"""Arguments that several verbs take, and what they share in writing."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from lorad.shared.clean import clean, clean_line
+from lorad.shared.client import Client
+from lorad.shared.jobs import Job
+from lorad.tui.commands import _json
+
+COMPLETE_FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+"""What shtab.FILE is, without importing shtab for every verb."""
+
+
+def job_id(text: str) -> int:
+    """A job's number."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**63):
+        raise argparse.ArgumentTypeError(
+            f"`{text}` is no job number. `lorad status` lists the jobs."
+        )
+    return int(text)
+
+
+def integer(text: str) -> int:
+    """A whole number, with its sign."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 2**63
+    if not -(2**63) < value < 2**63:
+        raise argparse.ArgumentTypeError(f"`{text}` is no whole number.")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**63):
+        raise argparse.ArgumentTypeError(f"`{text}` is no whole number from 1 on.")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"`{text}` is no number.")
+    return value
+
+
+def add_id(parser: argparse.ArgumentParser) -> None:
+    """One job."""
+    parser.add_argument("id", metavar="ID", type=job_id, help="the job's number")
+
+
+def add_ids(parser: argparse.ArgumentParser) -> None:
+    """One job or more."""
+    parser.add_argument("ids", metavar="ID", type=job_id, nargs="+", help="a job's number")
+
+
+def add_file(parser: argparse.ArgumentParser) -> None:
+    """A recipe's file."""
+    action = parser.add_argument("file", metavar="FILE", type=Path, help="the recipe")
+    action.complete = COMPLETE_FILES  # type: ignore[attr-defined]  # shtab looks for it
+
+
+def add_json(parser: argparse._ActionsContainer) -> None:
+    """The documented JSON."""
+    parser.add_argument("--json", action="store_true", help="print JSON, see docs/cli-json.md")
+
+
+def connect() -> Client:
+    """A conversation with the daemon; nothing is sent yet."""
+    return Client(name="lorad")
+
+
+def say(text: str) -> None:
+    """To the person, not to the data: stderr."""
+    print(clean(text), file=sys.stderr)
+
+
+def print_document(*, indent: int | None = 2, **fields: Any) -> None:
+    """JSON to stdout."""
+    print(_json.document(indent=indent, **fields))
+
+
+def title(job: Job) -> str:
+    """How sentences call a job."""
+    return f"Job {job.id} ({clean_line(job.name)})"
+
+
+def ending(job: Job) -> str:
+    """How a job ended, in a sentence."""
+    words = {"done": "is done", "failed": "failed", "cancelled": "was cancelled"}
+    why = _json.reason(job)
+    how = words.get(job.state, "was removed")
+    return f"{title(job)} {how}" + (f": {why}" if why else ".")

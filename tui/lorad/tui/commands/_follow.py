@@ -1,0 +1,110 @@
+"""Following one job to its end: a bar in a terminal, a line every tenth elsewhere."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from lorad.shared.clean import clean_line
+from lorad.shared.client import Client
+from lorad.shared.jobs import Done, Ended, Job
+from lorad.tui import render
+from lorad.tui.cli import complain
+from lorad.tui.commands import _json
+from lorad.tui.commands._arguments import ending, say, title
+
+FILES = ("pytorch_lora_weights.safetensors", "{name}.safetensors", "before_after.png")
+"""What a run leaves in its folder, as far as it got."""
+
+
+def follow(daemon: Client, job: Job) -> int:
+    """Show it on stderr until it ends, then where its files are; its exit code."""
+    try:
+        with shower() as shown:
+            for heard in daemon.follow(job.id):
+                if isinstance(heard, Job):
+                    job = heard
+                    shown.show(job)
+    except KeyboardInterrupt:
+        say(f"{title(job)} goes on. `lorad` shows it, `lorad cancel {job.id}` ends it.")
+        raise
+    return conclude(job)
+
+
+def conclude(job: Job) -> int:
+    """Where its files are, or why there are none; its exit code."""
+    if isinstance(job.status, Done):
+        for name in FILES:
+            path = Path(job.folder) / name.format(name=job.name)
+            if path.exists():
+                print(clean_line(str(path), 4096))
+        return 0
+    complain(ending(job))
+    return 1
+
+
+class Shower(Protocol):
+    """Shows a job as it changes."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the terminal as it was."""
+
+    def show(self, job: Job) -> None:
+        """It is like this now."""
+
+
+def shower() -> Shower:
+    """The one that fits stderr."""
+    if not sys.stderr.isatty():
+        return Lines()
+    from lorad.tui.commands._bar import Bar
+
+    return Bar()
+
+
+class Lines:
+    """A line for each state, each phase and each tenth of the way."""
+
+    def __init__(self) -> None:
+        self.told: tuple[str, str, int] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is left open."""
+
+    def show(self, job: Job) -> None:
+        """A line, if there is news; the end is told by `conclude`."""
+        if isinstance(job.status, Ended):
+            return
+        # Phases count (`encoding pictures 12/48`): that is no news.
+        phase = re.sub(r"\d+", "", job.progress.phase)
+        news = (job.state, phase, int(render.share(job) * 10 + 1e-9))
+        if news != self.told:
+            self.told = news
+            say(line(job))
+
+
+def line(job: Job) -> str:
+    """Where a job is, in one line."""
+    if job.state != "running" or job.progress.phase:
+        what = job.progress.phase or _json.reason(job)
+        return clean_line(f"{job.state}: {what}" if what else job.state)
+    return f"step {render.figures(job)}"

@@ -1,0 +1,78 @@
+"""The JSON that verbs print, as docs/cli-json.md says."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import msgspec
+
+from lorad.shared.jobs import Failed, Job, Paused, Queued
+from lorad.shared.messages import SamplePicture, Status
+
+SCHEMA = 1
+"""Counts up when a field goes or changes its meaning; new fields may come at any time."""
+
+
+def document(*, indent: int | None = 2, **fields: Any) -> str:
+    """A document of this schema. ASCII, so that no terminal obeys anything in it."""
+    return json.dumps({"schema": SCHEMA, **_finite(fields)}, indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """The value without what JSON has no word for: NaN and infinity are null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return value
+
+
+def reason(job: Job) -> str:
+    """The failure's, the pause's or the requeue's cause; else empty."""
+    status = job.status
+    if isinstance(status, Failed):
+        return status.reason
+    return status.cause if isinstance(status, Queued | Paused) else ""
+
+
+def job_fields(job: Job) -> dict[str, Any]:
+    """One job; every field is there in every state."""
+    progress, process = job.progress, job.process
+    unsound = progress.loss is not None and not math.isfinite(progress.loss)
+    return {
+        "id": job.id,
+        "name": job.name,
+        "state": job.state,
+        "step": progress.step,
+        "max_train_steps": job.max_train_steps,
+        "loss": progress.loss,
+        "loss_nonfinite": progress.loss_nonfinite or unsound,
+        "images_per_second": progress.images_per_second,
+        "eta_seconds": progress.eta_seconds,
+        "priority": job.priority,
+        "pid": process.pid if process else None,
+        "gpu": process.gpu if process else None,
+        "folder": job.folder,
+        "reason": reason(job) or None,
+        "phase": progress.phase or None,
+    }
+
+
+def status_fields(status: Status) -> dict[str, Any]:
+    """The daemon, the machine and the queue."""
+    return {
+        "daemon": msgspec.to_builtins(status.daemon),
+        "gpus": msgspec.to_builtins(status.gpus),
+        "host": msgspec.to_builtins(status.host),
+        "jobs": [job_fields(job) for job in status.jobs],
+    }
+
+
+def picture_fields(picture: SamplePicture) -> dict[str, Any]:
+    """One picture, without its bytes: `path` has them."""
+    names = ("step", "index", "prompt", "seed", "sha256", "path", "width", "height")
+    return {name: getattr(picture, name) for name in names}

@@ -1,0 +1,151 @@
+"""Logs piece by piece: from the daemon or from a file, as text or as JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from lorad.shared.clean import clean
+from lorad.shared.client import Client
+from lorad.shared.jobs import Job
+from lorad.shared.messages import GetLog, LogAppended, job_topic
+from lorad.tui.commands._arguments import print_document
+
+TAIL_BYTES = 64 * 1024
+"""The first guess at where the last lines begin."""
+POLL_SECONDS = 0.25
+LINE_LIMIT = 4096
+
+
+class Piece(NamedTuple):
+    """Some text and where it stands in the log, in bytes."""
+
+    offset: int
+    next: int
+    text: str
+
+
+def job_pieces(daemon: Client, job_id: int, lines: int | None, follow: bool) -> Iterator[Piece]:
+    """What a job's run printed; with `follow` until the job ends."""
+    at = 0
+    for piece in _tail(daemon, job_id, lines) if lines else _from(daemon, job_id, 0):
+        at = piece.next
+        yield piece
+    if not follow:
+        return
+    for heard in daemon.follow(job_id, job_topic(job_id, "log")):
+        event = None if isinstance(heard, Job) else heard.event
+        if isinstance(event, LogAppended) and event.offset == at:
+            at = event.next
+            yield Piece(event.offset, event.next, event.text)
+        elif isinstance(event, LogAppended) and event.next > at:
+            for piece in _from(daemon, job_id, at):
+                at = piece.next
+                yield piece
+    yield from _from(daemon, job_id, at)
+
+
+def _from(daemon: Client, job_id: int, offset: int) -> Iterator[Piece]:
+    """All from there to the end."""
+    while True:
+        reply = daemon.ask(GetLog(id=job_id, offset=offset))
+        if reply.next <= reply.offset:
+            return
+        yield Piece(reply.offset, reply.next, reply.text)
+        offset = reply.next
+
+
+def _tail(daemon: Client, job_id: int, lines: int) -> Iterator[Piece]:
+    """The last lines: looks further back until there are enough."""
+    size = TAIL_BYTES
+    while True:
+        first = daemon.ask(GetLog(id=job_id, offset=-size))
+        pieces = [Piece(first.offset, first.next, first.text)]
+        pieces += _from(daemon, job_id, first.next) if first.next > first.offset else []
+        text = "".join(piece.text for piece in pieces)
+        if first.offset == 0 or text.count("\n") > lines:
+            yield Piece(first.offset, pieces[-1].next, last_lines(text, lines))
+            return
+        size *= 4
+
+
+def last_lines(text: str, lines: int) -> str:
+    """The last lines of a text."""
+    return "".join(text.splitlines(keepends=True)[-lines:])
+
+
+def file_pieces(path: Path, lines: int | None, follow: bool) -> Iterator[Piece]:
+    """A log in a file; with `follow` for ever."""
+    at = 0
+    while True:
+        size = path.stat().st_size
+        if size < at:
+            at = 0  # somebody emptied it
+        if size > at:
+            with path.open("rb") as file:
+                file.seek(at)
+                data = file.read()
+            text = data.decode(errors="replace")
+            yield Piece(at, at + len(data), last_lines(text, lines) if lines and not at else text)
+            at += len(data)
+        if not follow:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+class Printer(Protocol):
+    """Writes pieces to stdout."""
+
+    def write(self, piece: Piece) -> None:
+        """One more."""
+
+    def end(self) -> None:
+        """That was all."""
+
+
+class Text:
+    """Lines, with nothing in them that a terminal would obey."""
+
+    def __init__(self) -> None:
+        self.rest = ""
+
+    def write(self, piece: Piece) -> None:
+        """Whole lines at once; the begun one waits for its end."""
+        *lines, self.rest = (self.rest + piece.text).split("\n")
+        for line in lines:
+            print(clean(line, LINE_LIMIT))
+        print(end="", flush=True)
+
+    def end(self) -> None:
+        """The line that has no end."""
+        if self.rest:
+            print(clean(self.rest, LINE_LIMIT))
+
+
+class Json:
+    """One document; or, with `lines`, one a piece and a line."""
+
+    def __init__(self, job_id: int, lines: bool) -> None:
+        self.job_id, self.lines = job_id, lines
+        self.pieces: list[Piece] = []
+
+    def write(self, piece: Piece) -> None:
+        """Print it or keep it."""
+        if self.lines:
+            self._print([piece])
+        else:
+            self.pieces.append(piece)
+
+    def end(self) -> None:
+        """Print what was kept."""
+        if not self.lines:
+            self._print(self.pieces or [Piece(0, 0, "")])
+
+    def _print(self, pieces: list[Piece]) -> None:
+        text = "".join(piece.text for piece in pieces)
+        first, last = pieces[0].offset, pieces[-1].next
+        indent = None if self.lines else 2
+        print_document(indent=indent, id=self.job_id, offset=first, next=last, text=text)
+        print(end="", flush=True)

@@ -1,0 +1,39 @@
+"""The verbs that need torch: a process of its own does them, so that all others stay quick."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import subprocess
+import sys
+
+from lorad.shared.errors import TrainingNotInstalled
+
+
+def require_training() -> None:
+    """Say early that this is the thin client.
+
+    Raises:
+        TrainingNotInstalled: there is no torch.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise TrainingNotInstalled(missing="torch")
+
+
+def run_tool(*words: str) -> int:
+    """Run `lorad.daemon.tools` on this terminal; its exit code.
+
+    Raises:
+        TrainingNotInstalled: there is no torch.
+    """
+    require_training()
+    sys.stdout.flush()
+    process = subprocess.Popen([sys.executable, "-m", "lorad.daemon.tools", *words])
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.wait()  # the terminal told it too; its last words come before our prompt
+        raise
+    if code == -signal.SIGINT:
+        raise KeyboardInterrupt
+    return code if code >= 0 else 1

@@ -1,0 +1,48 @@
+"""`lorad down`: end the daemon, and return when it is gone."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from lorad.shared.client import Client
+from lorad.shared.errors import NoDaemon
+from lorad.shared.messages import ShutDown, ShuttingDown
+from lorad.tui.commands._arguments import connect, say
+
+POLL_SECONDS = 0.1
+ANSWER_SECONDS = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What becomes of the runs."""
+    parser.add_argument(
+        "--leave-runs",
+        action="store_true",
+        help="let the runs train on; the next daemon takes them over",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask it to go and wait for its lock: whoever starts the next one must find it free."""
+    with connect() as daemon:
+        pausing = _ask(daemon, args.leave_runs)
+    if pausing:
+        jobs = ", ".join(map(str, pausing))
+        say(f"Pausing job {jobs}; the daemon goes when that is saved …")
+    while daemon.home.daemon_pid() is not None:
+        time.sleep(POLL_SECONDS)
+    runs = "finds the runs that train on" if args.leave_runs else "resumes what it paused"
+    print(f"The daemon is down. `lorad up` starts it again and {runs}.")
+    return 0
+
+
+def _ask(daemon: Client, leave_runs: bool) -> list[int]:
+    """Which runs it waits for."""
+    daemon.greet()
+    try:
+        reply = daemon.ask(ShutDown(leave_runs=leave_runs), timeout=ANSWER_SECONDS)
+    except NoDaemon:
+        return []  # it was gone before its answer was out
+    assert isinstance(reply, ShuttingDown), reply
+    return reply.pausing

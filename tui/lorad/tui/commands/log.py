@@ -1,0 +1,44 @@
+"""`lorad log`: what a job's run printed, or the daemon."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from lorad.shared.endpoints import find_home
+from lorad.shared.errors import NoDaemon
+from lorad.tui.commands import _log
+from lorad.tui.commands._arguments import add_json, connect, count, job_id
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Whose, how much, how long."""
+    parser.add_argument("id", metavar="ID", type=job_id, nargs="?", help="the job's number")
+    parser.add_argument("--daemon", action="store_true", help="the daemon's own log")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the job ends")
+    parser.add_argument("-n", "--lines", metavar="LINES", type=count, help="only the last lines")
+    add_json(parser)
+    parser.set_defaults(usage_error=parser.error)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print it, and what is added to it."""
+    if (args.id is None) == (not args.daemon):
+        args.usage_error("say either a job's number or --daemon")
+    printer = _log.Json(args.id or 0, lines=args.follow) if args.json else _log.Text()
+    if args.daemon:
+        # The file itself: it is wanted most when the daemon does not answer.
+        path = find_home().daemon_log
+        if not path.exists():
+            raise NoDaemon
+        _print(_log.file_pieces(path, args.lines, args.follow), printer)
+        return 0
+    with connect() as daemon:
+        _print(_log.job_pieces(daemon, args.id, args.lines, args.follow), printer)
+    return 0
+
+
+def _print(pieces: Iterator[_log.Piece], printer: _log.Printer) -> None:
+    for piece in pieces:
+        printer.write(piece)
+    printer.end()

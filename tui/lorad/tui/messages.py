@@ -1,0 +1,29 @@
+"""What the link's thread posts to the app."""
+
+from __future__ import annotations
+
+from textual.message import Message
+
+from lorad.shared.messages import AnyReply, AnyRequest
+
+
+class News(Message):
+    """There is a newer mirror. Only one of these is on its way at a time."""
+
+
+class Answered(Message):
+    """The daemon did what was asked, or says that it will."""
+
+    def __init__(self, request: AnyRequest, reply: AnyReply) -> None:
+        super().__init__()
+        self.request = request
+        self.reply = reply
+
+
+class Declined(Message):
+    """It did not, and this sentence says why."""
+
+    def __init__(self, request: AnyRequest, sentence: str) -> None:
+        super().__init__()
+        self.request = request
+        self.sentence = sentence

@@ -1,0 +1,86 @@
+"""The first and the last line: who and where, and which keys there are."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from lorad.shared.clean import clean_line
+from lorad.shared.jobs import Active, Queued
+from lorad.tui.mirror import Mirror
+from lorad.tui.widgets.painting import Painting, Row, Span, width_of
+
+
+class Header(Painting):
+    """User and host on the left, the daemon on the right. No clock: it would repaint for ever."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._mirror = Mirror()
+
+    def show(self, mirror: Mirror) -> None:
+        """Draw this."""
+        self._mirror = mirror
+        self.repaint()
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """One line; what does not fit on the right goes first."""
+        left = [Span("lorad", "accent+bold"), Span(f"  {self._where()}", "dim")]
+        right = self._state()
+        room = width - width_of(left) - width_of(right)
+        while right and room < 2:
+            right = right[:-1]
+            room = width - width_of(left) - width_of(right)
+        return [[*left, Span(" " * max(0, room)), *right]]
+
+    def _where(self) -> str:
+        host = self._mirror.daemon.hostname if self._mirror.daemon else ""
+        return f"{_user()}@{clean_line(host, 60)}" if host else ""
+
+    def _state(self) -> Row:
+        mirror = self._mirror
+        if mirror.stale_since is not None:
+            at = time.strftime("%H:%M:%S", time.localtime(mirror.stale_since))
+            if mirror.daemon is None:
+                return [Span("○ no daemon", "warn")]
+            return [Span(f"○ stale since {at}", "warn"), Span("  no daemon answers", "dim")]
+        if mirror.daemon is None:
+            return [Span("connecting", "dim")]
+        if mirror.trouble:
+            return [Span("◑ the daemon ends  ", "warn"), Span(mirror.trouble, "dim")]
+        counts = Counter(
+            "training" if isinstance(job.status, Active) else "waiting"
+            for job in mirror.jobs.values()
+            if isinstance(job.status, Active | Queued)
+        )
+        words = [f"{counts[word]} {word}" for word in ("training", "waiting") if counts[word]]
+        idle = ", ".join(words) or "idle"
+        version = clean_line(mirror.daemon.version, 20)
+        return [Span("● ", "good"), Span(idle, "text"), Span(f"  daemon {version}", "dim")]
+
+
+def _user() -> str:
+    try:
+        return clean_line(getpass.getuser(), 40)
+    except (KeyError, OSError):
+        return "?"  # a uid without a name, as containers have
+
+
+class Hints(Painting):
+    """The keys, the most useful first, as many as fit."""
+
+    def __init__(self, hints: Sequence[tuple[str, str]], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._hints = hints
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """One line. The last hint, how to find the others, is always there."""
+        *hints, last = [[Span(key, "key"), Span(f" {what}", "dim")] for key, what in self._hints]
+        row: Row = []
+        for hint in hints:
+            if width_of(row) + width_of(hint) + 3 + width_of(last) > width:
+                break
+            row += [*hint, Span("   ")]
+        return [[*row, *last]]

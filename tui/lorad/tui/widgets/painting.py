@@ -1,0 +1,209 @@
+"""A widget that is painted in rows of cells, and sends to the terminal only what changed."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import ClassVar, NamedTuple
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from lorad.tui.format import fit
+
+Rgb = tuple[int, int, int]
+Tone = str | tuple[Rgb, Rgb]
+"""The name of a colour in app.tcss: `accent`; with a ground or weight: `accent+cursor`,
+`accent+bold`; or a pixel's upper and lower colour."""
+
+
+class Span(NamedTuple):
+    """Text in one tone."""
+
+    text: str
+    tone: Tone = "text"
+
+
+Row = list[Span]
+
+
+def width_of(row: Row) -> int:
+    """In cells."""
+    return sum(cell_len(span.text) for span in row)
+
+
+def heading(title: str, right: str, width: int, focused: bool) -> Row:
+    """The line that parts a panel from what is above it."""
+    tone = "accent+bold" if focused else "title"
+    rule = "accent" if focused else "line"
+    room = width - len(title) - 4
+    if cell_len(right) + 3 > room:
+        right = ""
+    after = f" {right} " if right else ""
+    middle = width - len(title) - 4 - cell_len(after) - (1 if right else 0)
+    row = [Span("─ ", rule), Span(title, tone), Span(" " + "─" * max(0, middle + 1), rule)]
+    if right:
+        row += [Span(after, "dim"), Span("─", rule)]
+    return row
+
+
+def on_ground(row: Row, ground: str, width: int) -> Row:
+    """The row over a ground, filled up to the width."""
+    filled = [*row, Span(" " * max(0, width - width_of(row)))]
+    return [
+        Span(span.text, f"{span.tone}+{ground}" if isinstance(span.tone, str) else span.tone)
+        for span in filled
+    ]
+
+
+def centred(lines: list[Row], width: int, height: int) -> list[Row]:
+    """Lines in the middle of the space."""
+    above = max(0, (height - len(lines)) // 2)
+    left = [max(0, (width - width_of(line)) // 2) for line in lines]
+    return [[] for _ in range(above)] + [
+        [Span(" " * indent), *line] for indent, line in zip(left, lines, strict=True)
+    ]
+
+
+def runs(cells: list[tuple[str, Tone]]) -> Row:
+    """Single cells drawn together where the tone is the same."""
+    return [
+        Span("".join(char for char, _ in group), tone)
+        for tone, group in groupby(cells, key=lambda cell: cell[1])
+    ]
+
+
+class Painting(Widget):
+    """Subclasses say in `paint` what there is to see; `repaint` shows what is new in it."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "painting--text",
+        "painting--title",
+        "painting--dim",
+        "painting--faint",
+        "painting--line",
+        "painting--accent",
+        "painting--good",
+        "painting--warn",
+        "painting--bad",
+        "painting--cursor",
+        "painting--key",
+    }
+    ALLOW_SELECT = False
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._rows: list[Row] = []
+        self._tones: dict[Tone, Style] = {}
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """What there is to see in this space."""
+        raise NotImplementedError
+
+    def repaint(self) -> None:
+        """Paint again and refresh the cells that differ."""
+        width, height = self.content_size
+        if not self.is_mounted or not width or not height:
+            return
+        rows = [row for row in self.paint(width, height)[:height]]
+        rows += [[] for _ in range(height - len(rows))]
+        before = self._rows
+        self._rows = rows
+        if len(before) != len(rows):
+            self.refresh()
+            return
+        regions = [
+            Region(start, y, end - start, 1)
+            for y, (old, new) in enumerate(zip(before, rows, strict=True))
+            for start, end in difference(old, new, width)
+        ]
+        if regions:
+            self.refresh(*regions)
+
+    def render_line(self, y: int) -> Strip:
+        """A row as the terminal gets it."""
+        width = self.content_size.width
+        row = self._rows[y] if y < len(self._rows) else []
+        segments = [Segment(span.text, self._style(span.tone)) for span in row if span.text]
+        return Strip(segments).adjust_cell_length(width, self._style("text"))
+
+    def _style(self, tone: Tone) -> Style:
+        style = self._tones.get(tone)
+        if style is None:
+            style = self._tones[tone] = self._make_style(tone)
+        return style
+
+    def _make_style(self, tone: Tone) -> Style:
+        if isinstance(tone, tuple):
+            upper, lower = tone
+            return Style(color=f"rgb({_csv(upper)})", bgcolor=f"rgb({_csv(lower)})")
+        name, _, ground = tone.partition("+")
+        style = self.get_component_rich_style(f"painting--{name}")
+        if ground == "bold":
+            style += Style(bold=True)
+        elif ground:
+            style += Style(bgcolor=self.get_component_rich_style(f"painting--{ground}").bgcolor)
+        return style
+
+    def notify_style_update(self) -> None:
+        """Another theme: the colours are looked up again."""
+        super().notify_style_update()
+        self._tones.clear()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._rows = []
+        self.repaint()
+
+    def on_focus(self) -> None:
+        self.repaint()
+
+    def on_blur(self) -> None:
+        self.repaint()
+
+
+def _csv(colour: Rgb) -> str:
+    return ",".join(map(str, colour))
+
+
+def difference(old: Row, new: Row, width: int) -> list[tuple[int, int]]:
+    """Where two rows differ: the first and the last cell that do, or nothing."""
+    if old == new:
+        return []
+    before, after = _cells(old), _cells(new)
+    shared = min(len(before), len(after))
+    start = next((x for x in range(shared) if before[x] != after[x]), shared)
+    if len(before) != len(after):
+        return [(start, width)]
+    end = next(x for x in range(shared, start, -1) if before[x - 1] != after[x - 1])
+    return [(start, min(end, width))]
+
+
+def _cells(row: Row) -> list[tuple[str, Tone]]:
+    """One entry a cell; a wide character has a second, empty one."""
+    cells: list[tuple[str, Tone]] = []
+    for text, tone in row:
+        for char in text:
+            cells.append((char, tone))
+            if not char.isascii():
+                cells.extend([("", tone)] * (cell_len(char) - 1))
+    return cells
+
+
+__all__ = [
+    "Painting",
+    "Rgb",
+    "Row",
+    "Span",
+    "Tone",
+    "centred",
+    "difference",
+    "fit",
+    "heading",
+    "on_ground",
+    "runs",
+    "width_of",
+]

@@ -1,0 +1,191 @@
+"""A curve as Braille: steps and values in, dots out. No Textual here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lorad.shared.messages import Column
+
+BRAILLE = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
+"""The bit of each dot in a cell, by column and row."""
+
+
+class Extent(NamedTuple):
+    """The lowest and highest value over one column of dots."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The steps and values that are in view, and the dots that show them."""
+
+    steps: int
+    """The axis goes from 0 to this step."""
+    low: float
+    high: float
+    width: int
+    """In dots."""
+    height: int
+    log: bool = False
+
+    def x(self, step: float) -> int:
+        """The column of dots of a step."""
+        return min(self.width - 1, max(0, int(step * (self.width - 1) / max(1, self.steps))))
+
+    def y(self, value: float) -> int:
+        """The row of dots of a value, 0 at the top."""
+        low, high, value = (self._scale(v) for v in (self.low, self.high, value))
+        share = (value - low) / (high - low) if high > low else 0.5
+        return min(self.height - 1, max(0, round((1 - share) * (self.height - 1))))
+
+    def _scale(self, value: float) -> float:
+        return math.log10(max(value, 1e-12)) if self.log else value
+
+
+def bounds(columns: Iterable[Column]) -> tuple[float, float] | None:
+    """The extremes of all that is finite; none where nothing is."""
+    finite = [c for c in columns if c.minimum is not None and c.maximum is not None]
+    if not finite:
+        return None
+    return (
+        min(c.minimum for c in finite if c.minimum is not None),
+        max(c.maximum for c in finite if c.maximum is not None),
+    )
+
+
+def axis_steps(last: int, total: int) -> int:
+    """How far the step axis reaches: halves of the run, so that it changes rarely."""
+    if last >= total:
+        return max(1, last)
+    reach = float(total)
+    while reach / 2 >= max(last, 10):
+        reach /= 2
+    return math.ceil(reach)
+
+
+def nice_ticks(low: float, high: float, count: int) -> list[float]:
+    """Round values around both bounds, 1, 2 or 5 times a power of ten apart."""
+    if not high > low:
+        pad = abs(high) * 0.1 or 1.0
+        low, high = low - pad, high + pad
+    raw = (high - low) / max(1, count - 1)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
+    first = math.floor(low / step + 1e-9)
+    last = math.ceil(high / step - 1e-9)
+    return [round(n * step, 12) for n in range(first, last + 1)]
+
+
+def value_axis(low: float, high: float, count: int) -> tuple[float, float, list[float]]:
+    """Both ends and the ticks between; the ends are rounded too, so that they change rarely."""
+    ticks = nice_ticks(low, high, count)
+    grain = (ticks[1] - ticks[0]) / 4
+    bottom = max(ticks[0], math.floor(low / grain + 1e-9) * grain)
+    top = min(ticks[-1], math.ceil(high / grain - 1e-9) * grain)
+    if not top > bottom:
+        bottom, top = ticks[0], ticks[-1]
+    return bottom, top, [tick for tick in ticks if bottom - 1e-12 <= tick <= top + 1e-12]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten around both bounds, with 2 and 5 between where there are few."""
+    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    last = max(last, first + 1)
+    parts = (1, 2, 5) if last - first <= 2 else (1,)
+    ticks = [m * 10.0**n for n in range(first, last) for m in parts] + [10.0**last]
+    inside = [t for t in ticks if low <= t <= high]
+    below = max((t for t in ticks if t <= low), default=ticks[0])
+    above = min((t for t in ticks if t >= high), default=ticks[-1])
+    return sorted({below, *inside, above})
+
+
+def envelope(columns: Sequence[Column], frame: Frame) -> list[Extent | None]:
+    """Lowest and highest value over each column of dots; none where a gap is."""
+    extents: list[Extent | None] = [None] * frame.width
+    end, last = -1, None
+    for column in columns:
+        x = frame.x(column.step)
+        if column.minimum is None or column.maximum is None or column.last is None:
+            end, last = x, None
+            continue
+        low, high = column.minimum, column.maximum
+        if last is not None and x > end:
+            _bridge(extents, end, x, last, column.last)
+            # A bar reaches to its neighbour's end, or single steps fall into dots.
+            low, high = min(low, last), max(high, last)
+        extents[x] = _joined(extents[x], low, high)
+        end, last = x, column.last
+    return extents
+
+
+def _joined(extent: Extent | None, low: float, high: float) -> Extent:
+    return (
+        Extent(low, high) if extent is None else Extent(min(extent[0], low), max(extent[1], high))
+    )
+
+
+def _bridge(extents: list[Extent | None], start: int, end: int, one: float, other: float) -> None:
+    """Where there are fewer steps than dots, a straight line from one to the next."""
+    for x in range(start + 1, end):
+        value = one + (other - one) * (x - start) / (end - start)
+        extents[x] = Extent(value, value)
+
+
+def trace(columns: Sequence[Column], frame: Frame) -> list[float | None]:
+    """The smoothed value at each column of dots; none before it begins and after it ends."""
+    values: list[float | None] = [None] * frame.width
+    end, last = -1, None
+    for column in columns:
+        if column.smoothed is None or not math.isfinite(column.smoothed):
+            continue
+        x = frame.x(column.step)
+        if last is not None:
+            for at in range(end + 1, x):
+                values[at] = last + (column.smoothed - last) * (at - end) / (x - end)
+        values[x] = last = column.smoothed
+        end = x
+    return values
+
+
+def dots_of_extents(extents: Sequence[Extent | None], frame: Frame) -> list[list[int]]:
+    """Braille patterns of vertical bars, by row and column of cells."""
+    cells = _blank(frame)
+    for x, extent in enumerate(extents):
+        if extent is not None:
+            _bar(cells, x, frame.y(extent.high), frame.y(extent.low))
+    return cells
+
+
+def dots_of_trace(values: Sequence[float | None], frame: Frame) -> list[list[int]]:
+    """Braille patterns of a line without holes, by row and column of cells."""
+    cells = _blank(frame)
+    before: int | None = None
+    for x, value in enumerate(values):
+        if value is None:
+            before = None
+            continue
+        y = frame.y(value)
+        # Each column reaches half-way to its neighbour, or a steep line falls into dots.
+        start = y if before is None else before + (1 if y > before else -1 if y < before else 0)
+        _bar(cells, x, min(start, y), max(start, y))
+        before = y
+    return cells
+
+
+def gaps(columns: Sequence[Column], frame: Frame) -> set[int]:
+    """The columns of cells with a loss that is not finite."""
+    return {frame.x(column.step) // 2 for column in columns if column.nonfinite}
+
+
+def _blank(frame: Frame) -> list[list[int]]:
+    return [[0] * ((frame.width + 1) // 2) for _ in range((frame.height + 3) // 4)]
+
+
+def _bar(cells: list[list[int]], x: int, top: int, bottom: int) -> None:
+    for y in range(top, bottom + 1):
+        cells[y // 4][x // 2] |= BRAILLE[x % 2][y % 4]

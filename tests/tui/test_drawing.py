@@ -27,6 +27,7 @@ from lorad.tui.widgets.plot import (
     log_ticks,
     nice_ticks,
     trace,
+    value_axis,
 )
 from lorad.tui.widgets.samples import best_columns, tile
 
@@ -112,7 +113,10 @@ def test_fewer_steps_than_dots_are_joined() -> None:
     assert all(extent is not None for extent in extents)
     middle = extents[10]
     assert middle is not None
-    assert middle.low == pytest.approx(5.0)
+    assert middle == pytest.approx((4.5, 5.0))
+    end = extents[20]
+    assert end is not None
+    assert end.low > 9.0
 
 
 def test_what_is_not_finite_is_a_hole_with_a_mark() -> None:
@@ -161,6 +165,24 @@ def test_ticks_are_round_and_enclose(low: float, high: float) -> None:
     assert ticks[0] <= low
     assert ticks[-1] >= high
     assert 2 <= len(ticks) <= 9
+
+
+@pytest.mark.parametrize("low", [0.0, 1e-9, 0.11566894501447678, 0.25, 3.0, 1e7, -2.0])
+@pytest.mark.parametrize("spread", [0.0, 1e-12, 1e-3, 0.4, 1e5])
+def test_a_value_axis_always_has_ticks_and_holds_the_values(low: float, spread: float) -> None:
+    high = low + spread
+    slack = 1e-6 * max(1e-9, abs(low), abs(high))
+    for count in (2, 4, 9):
+        bottom, top, ticks = value_axis(low, high, count)
+        assert len(set(ticks)) >= 2
+        assert bottom <= low + slack
+        assert top >= high - slack
+    assert chart_rows((column(1, low), column(2, low + spread)), 9, (40, 10), False) is not None
+
+
+def test_the_first_step_alone_is_a_chart() -> None:
+    for log in (False, True):
+        assert chart_rows((column(1, 0.11566894501447678),), 9, (58, 17), log) is not None
 
 
 def test_log_ticks_enclose() -> None:

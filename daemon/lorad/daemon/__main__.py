@@ -19,13 +19,13 @@ from lorad.shared.errors import DaemonRunning, LoradError
 
 def main() -> int:
     """Serve until somebody ends it; the exit code."""
-    os.umask(0o077)
+    umask = os.umask(0o077)  # for all that the daemon writes; the runs' output is the user's
     home = find_home()
     try:
         home.make()
         lock = take_lock(home)
         _log_to(home)
-        service = Service(home)
+        service = Service(home, umask)
     except LoradError as error:
         print(f"lorad: {error}", file=sys.stderr)
         return error.exit_code

@@ -34,6 +34,7 @@ from lorad.shared.jobs import (
 )
 from lorad.shared.lifecycle import Event, next_state
 from lorad.shared.messages import QUEUE_TOPIC, JobChanged, Point
+from lorad.shared.recipe import Recipe, parse_recipe
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,9 @@ class Queue:
         self.supervisor = supervisor
         self.gauges = gauges
         self.going_down = False
+        self.stirred = True
+        """Something changed since the last look at who may start."""
+        self._recipes: dict[int, Recipe] = {}
         self._recent: dict[int, deque[Point]] = {}
 
     # -- changes ------------------------------------------------------------------------------
@@ -85,6 +89,7 @@ class Queue:
 
     def tell(self, job: Job, cause: str = "") -> None:
         """Publish the job as it is."""
+        self.stirred = True
         self.events.publish(QUEUE_TOPIC, JobChanged(job=job, cause=cause))
 
     # -- scheduling ---------------------------------------------------------------------------
@@ -94,13 +99,14 @@ class Queue:
         if not self.gauges.newest.gpus:
             return {}
         return {
-            job.id: scheduler.memory_needed(self.store.parsed_recipe(job.id))
+            job.id: scheduler.memory_needed(self.recipe(job.id))
             for job in jobs
             if isinstance(job.status, Queued)
         }
 
     def schedule(self) -> None:
         """Start whatever may start now."""
+        self.stirred = False
         if self.going_down:
             return
         jobs = self.store.jobs()
@@ -196,7 +202,7 @@ class Queue:
         recent = self._recent[job.id]
         finite = [p.loss for p in recent if abs(p.loss) < float("inf")]
         speed = sum(p.images_per_second for p in recent) / len(recent)
-        train = self.store.parsed_recipe(job.id).train
+        train = self.recipe(job.id).train
         left = job.max_train_steps - points[-1].step
         images = left * train.train_batch_size * train.gradient_accumulation_steps
         progress = msgspec.structs.replace(
@@ -222,9 +228,16 @@ class Queue:
         self.store.set_progress(job.id, progress)
         return msgspec.structs.replace(job, progress=progress)
 
+    def recipe(self, job_id: int) -> Recipe:
+        """The job's recipe, parsed once: it is frozen."""
+        if job_id not in self._recipes:
+            self._recipes[job_id] = parse_recipe(self.store.recipe(job_id)[0])
+        return self._recipes[job_id]
+
     def forget(self, job_id: int) -> None:
         """Drop what is kept in memory of a job."""
         self._recent.pop(job_id, None)
+        self._recipes.pop(job_id, None)
 
 
 def _wants_cancel(job: Job) -> bool:

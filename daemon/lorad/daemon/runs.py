@@ -93,7 +93,7 @@ class Runs:
         _, recipe_folder = self._queue.store.recipe(hello.id)
         assignment = Assignment(
             id=job.id,
-            recipe=self._queue.store.parsed_recipe(hello.id),
+            recipe=self._queue.recipe(hello.id),
             recipe_folder=recipe_folder,
             folder=job.folder,
             cache=str(self._queue.home.cache),

@@ -49,8 +49,11 @@ GOODBYE_SECONDS = 0.2
 class Service:
     """Everything the daemon owns. The caller holds the home's lock."""
 
-    def __init__(self, home: Home) -> None:
-        """Open the store, bind the sockets; nothing runs before `run`."""
+    def __init__(self, home: Home, umask: int) -> None:
+        """Open the store, bind the sockets; nothing runs before `run`.
+
+        `umask` is the user's own, for what their runs write.
+        """
         self.home = home
         self.info = DaemonInfo(
             version=importlib.metadata.version("lorad"),
@@ -63,7 +66,7 @@ class Service:
         self.store = Store(home.database)
         self.sockets = Sockets(home)
         self.events = Events(self.sockets.events, self.info.epoch)
-        self.supervisor = Supervisor(home)
+        self.supervisor = Supervisor(home, umask)
         self.gauges = Gauges(find_cards())
         self.queue = Queue(home, self.store, self.events, self.supervisor, self.gauges)
         self.runs = Runs(self.sockets.runs, self.queue)
@@ -84,10 +87,12 @@ class Service:
         next_beat = next_log = 0.0
         while not self._may_end():
             self._poll(LOG_SECONDS)
-            self.queue.schedule()
             now = time.monotonic()
+            # The gauges are new with every beat, and a job may wait for memory.
+            if self.queue.stirred or now >= next_beat:
+                self.queue.schedule()
             if now >= next_log:
-                self.logs.follow([job.id for job in self.queue.active()])
+                self.logs.follow(list(self.supervisor.descriptors.values()))
                 next_log = now + LOG_SECONDS
             if now >= next_beat:
                 self._beat()

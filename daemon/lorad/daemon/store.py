@@ -20,7 +20,7 @@ import msgspec
 from lorad.shared.errors import StoreFull, StoreUnreadable, UnknownJob
 from lorad.shared.jobs import Job, Progress, Queued, Stashed, Status, state_of
 from lorad.shared.messages import AnyReply, EndReport, Point, SamplePicture
-from lorad.shared.recipe import Recipe, parse_recipe
+from lorad.shared.recipe import Recipe
 
 VERSION = 1
 REMEMBERED_SECONDS = 7 * 24 * 3600
@@ -149,10 +149,6 @@ class Store:
         if row is None:
             raise UnknownJob(id=job_id)
         return row[0], row[1]
-
-    def parsed_recipe(self, job_id: int) -> Recipe:
-        """The frozen recipe."""
-        return parse_recipe(self.recipe(job_id)[0])
 
     def add(self, new: NewJob, actor: str) -> Job:
         """A new job at the end of the queue."""

@@ -25,9 +25,10 @@ class Supervisor:
     A pid alone may belong to somebody else by now; pid and kernel start time together do not.
     """
 
-    def __init__(self, home: Home) -> None:
-        """Watches nothing yet."""
+    def __init__(self, home: Home, umask: int) -> None:
+        """Watches nothing yet; `umask` is for what the runs write."""
         self._home = home
+        self._umask = umask
         self._watched: dict[int, int] = {}  # descriptor -> job
         self._children: dict[int, subprocess.Popen[bytes]] = {}  # job -> its process, if ours
         self._exit_codes: dict[int, int] = {}
@@ -51,6 +52,7 @@ class Supervisor:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=self._umask,
             )
         self._children[attempt.job_id] = child
         process = Process(pid=child.pid, created=psutil.Process(child.pid).create_time(), gpu=gpu)

@@ -33,6 +33,8 @@ from lorad.shared.messages import (
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.1
+SEND_SECONDS = 0.25
+"""Between two batches: a screen is not drawn more often, and each one is flushed to the disk."""
 SILENCE_SECONDS = 2.0
 """A daemon that said nothing for so long is greeted (again)."""
 BATCH = 200
@@ -109,6 +111,7 @@ class Uplink:
         self._journal = Journal(journal_path(identity.run_folder, identity.attempt))
         self._heard = float("-inf")
         self._greeted = float("-inf")
+        self._sent = float("-inf")
         while not self._done():
             self._take_inbox()
             self._greet()
@@ -145,6 +148,10 @@ class Uplink:
     def _send_batch(self) -> None:
         if self._in_flight or not self._unstored or not self._assigned.is_set():
             return
+        now = time.monotonic()
+        if now - self._sent < SEND_SECONDS and not self._closing.is_set():
+            return
+        self._sent = now
         batch = [self._unstored[i] for i in range(min(BATCH, len(self._unstored)))]
         if self._send(Reports(first=self._acknowledged + 1, reports=batch)):
             self._in_flight = len(batch)

@@ -13,8 +13,6 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from lorad.tui.format import fit
-
 Rgb = tuple[int, int, int]
 Tone = str | tuple[Rgb, Rgb]
 """The name of a colour in app.tcss: `accent`; with a ground or weight: `accent+cursor`,
@@ -191,19 +189,3 @@ def _cells(row: Row) -> list[tuple[str, Tone]]:
             if not char.isascii():
                 cells.extend([("", tone)] * (cell_len(char) - 1))
     return cells
-
-
-__all__ = [
-    "Painting",
-    "Rgb",
-    "Row",
-    "Span",
-    "Tone",
-    "centred",
-    "difference",
-    "fit",
-    "heading",
-    "on_ground",
-    "runs",
-    "width_of",
-]

@@ -70,7 +70,7 @@ def axis_steps(last: int, total: int) -> int:
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:
     """Round values around both bounds, 1, 2 or 5 times a power of ten apart."""
-    if not high > low:
+    if high - low <= 1e-6 * max(abs(low), abs(high)):
         pad = abs(high) * 0.1 or 1.0
         low, high = low - pad, high + pad
     raw = (high - low) / max(1, count - 1)
@@ -78,7 +78,8 @@ def nice_ticks(low: float, high: float, count: int) -> list[float]:
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)
-    return [round(n * step, 12) for n in range(first, last + 1)]
+    digits = max(0, 2 - math.floor(math.log10(step)))  # against 0.30000000000000004
+    return [round(n * step, digits) for n in range(first, last + 1)]
 
 
 def value_axis(low: float, high: float, count: int) -> tuple[float, float, list[float]]:
@@ -87,9 +88,10 @@ def value_axis(low: float, high: float, count: int) -> tuple[float, float, list[
     grain = (ticks[1] - ticks[0]) / 4
     bottom = max(ticks[0], math.floor(low / grain + 1e-9) * grain)
     top = min(ticks[-1], math.ceil(high / grain - 1e-9) * grain)
-    if not top > bottom:
-        bottom, top = ticks[0], ticks[-1]
-    return bottom, top, [tick for tick in ticks if bottom - 1e-12 <= tick <= top + 1e-12]
+    inside = [tick for tick in ticks if bottom - grain / 9 <= tick <= top + grain / 9]
+    if len(inside) < 2:  # too narrow a view of too round numbers
+        return ticks[0], ticks[-1], ticks
+    return bottom, top, inside
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -115,8 +117,8 @@ def envelope(columns: Sequence[Column], frame: Frame) -> list[Extent | None]:
             continue
         low, high = column.minimum, column.maximum
         if last is not None and x > end:
-            _bridge(extents, end, x, last, column.last)
             # A bar reaches to its neighbour's end, or single steps fall into dots.
+            last = _bridge(extents, end, x, last, column.last)
             low, high = min(low, last), max(high, last)
         extents[x] = _joined(extents[x], low, high)
         end, last = x, column.last
@@ -129,11 +131,14 @@ def _joined(extent: Extent | None, low: float, high: float) -> Extent:
     )
 
 
-def _bridge(extents: list[Extent | None], start: int, end: int, one: float, other: float) -> None:
-    """Where there are fewer steps than dots, a straight line from one to the next."""
+def _bridge(extents: list[Extent | None], start: int, end: int, one: float, other: float) -> float:
+    """Where there are fewer steps than dots, a line from one to the next; where it got to."""
+    before = one
     for x in range(start + 1, end):
         value = one + (other - one) * (x - start) / (end - start)
-        extents[x] = Extent(value, value)
+        extents[x] = Extent(min(before, value), max(before, value))
+        before = value
+    return before
 
 
 def trace(columns: Sequence[Column], frame: Frame) -> list[float | None]:

@@ -1,0 +1,164 @@
+"""The figures of docs/benchmarks.md: `make bench`, or `python tests/bench/bench.py NAME …`.
+
+Machines are noisy: what can be is a ratio of two things measured in turn, in one run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from support import Daemon, eventually, small_recipe
+from terminal import Terminal
+
+LORAD = str(Path(sysconfig.get_path("scripts")) / "lorad")
+HERE = Path(__file__).parent
+TORCH_CORE, OTHER_CORE = 0, 1
+
+
+def step_time(folder: Path) -> str:
+    """Step time with a daemon, a dashboard and gauges on, over the bare loop."""
+    steps, rounds = 120, 3
+    recipe = small_recipe(folder, steps=steps, checkpointing_steps=10_000)
+    recipe.write_text(recipe.read_text().replace("train_batch_size = 2", "train_batch_size = 4"))
+    ratios = []
+    for number in range(rounds):
+        bare = bare_step(recipe, folder / f"bare-{number}")
+        watched = watched_step(recipe, folder / f"home-{number}")
+        ratios.append(watched / bare)
+        print(f"  round {number}: bare {bare * 1e3:.2f} ms, watched {watched * 1e3:.2f} ms")
+    return f"{statistics.median(ratios):.3f} (of {', '.join(f'{r:.3f}' for r in ratios)})"
+
+
+def bare_step(recipe: Path, out: Path) -> float:
+    """Median seconds of a step in a process that reports to nobody."""
+    done = subprocess.run(
+        ["taskset", "-c", str(TORCH_CORE), sys.executable, str(HERE / "bare.py"), recipe, out],
+        capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return float(done.stdout.split()[-1])
+
+
+def watched_step(recipe: Path, home: Path) -> float:
+    """Median seconds of a step of a job that a dashboard shows; torch alone on its core."""
+    os.sched_setaffinity(0, {OTHER_CORE})
+    daemon = Daemon(home, OMP_NUM_THREADS="1")
+    daemon.start()
+    job = daemon.add(recipe)
+    with Terminal([LORAD], daemon.env, 120, 40):
+        job = daemon.wait_state(job.id, "running")
+        assert job.process is not None
+        os.sched_setaffinity(job.process.pid, {TORCH_CORE})  # its main thread, which computes
+        daemon.wait_state(job.id, "done")
+    points = [p for p in daemon.client().points(job.id) if p.step > 20]
+    daemon.stop()
+    os.sched_setaffinity(0, {TORCH_CORE, OTHER_CORE})
+    return statistics.median(4 / point.images_per_second for point in points)
+
+
+def commands(folder: Path) -> str:
+    """`lorad status --json`, `lorad version`, first paint; the daemon at rest."""
+    daemon = Daemon(folder / "home")
+    daemon.start()
+    recipe = small_recipe(folder)
+    for _ in range(3):
+        daemon.add(recipe, stash=True)
+    status = timed(lambda: call(daemon, "status", "--json"))
+    version = timed(lambda: call(daemon, "version"))
+    paint = timed(lambda: first_paint(daemon), count=7)
+    assert daemon.process is not None
+    process = psutil.Process(daemon.process.pid)
+    before, began = process.cpu_times(), time.monotonic()
+    time.sleep(20)
+    after, seconds = process.cpu_times(), time.monotonic() - began
+    share = (after.user + after.system - before.user - before.system) / seconds
+    rss = process.memory_info().rss / 1e6
+    daemon.stop()
+    return (
+        f"status --json {status:.3f} s, version {version:.3f} s, first paint {paint:.2f} s;"
+        f" daemon idle {rss:.0f} MB, {share:.2%} of a core"
+    )
+
+
+def timed(do: Callable[[], object], count: int = 11) -> float:
+    """Median wall seconds."""
+    seconds = []
+    for _ in range(count):
+        began = time.perf_counter()
+        do()
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+def call(daemon: Daemon, *words: str) -> None:
+    subprocess.run([LORAD, *words], env=daemon.env, check=True, capture_output=True)
+
+
+def first_paint(daemon: Daemon) -> None:
+    """Until the queue with its jobs is on the terminal."""
+    with Terminal([LORAD], daemon.env, 120, 40) as terminal:
+        eventually(lambda: "small" in terminal.text, 20)
+
+
+def demo_learns(folder: Path) -> str:
+    """What the demo's LoRA does: loss on fixed noise, colour of the samples, time of training."""
+    env = {**os.environ, "LORAD_HOME": str(folder / "home")}
+    done = subprocess.run(
+        [LORAD, "demo", "--here", str(folder / "demo")], env=env, check=True,
+        capture_output=True, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    status = subprocess.run([LORAD, "status", "--json"], env=env, capture_output=True, text=True)
+    (job,) = json.loads(status.stdout)["jobs"]
+    subprocess.run([LORAD, "down"], env=env, check=True, capture_output=True)
+    print("  " + done.stdout.replace("\n", "\n  "))
+    measured = subprocess.run(
+        [sys.executable, str(HERE / "learned.py"), job["folder"]],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return measured.stdout.strip()
+
+
+def exactness(folder: Path) -> str:
+    """Paused, resumed and finished equals never paused."""
+    command = [sys.executable, "-m", "pytest", "-q", str(HERE.parent / "training/test_exact.py"),
+               str(HERE.parent / "end_to_end/test_pause.py")]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    verdict = "bit for bit" if done.returncode == 0 else "NOT equal"
+    return f"{verdict}: {done.stdout.strip().splitlines()[-1]}"
+
+
+BENCHES: dict[str, Callable[[Path], str]] = {
+    "step_time": step_time,
+    "commands": commands,
+    "demo_learns": demo_learns,
+    "exactness": exactness,
+}
+
+
+def main() -> None:
+    """Run those that are named, or all."""
+    memory = psutil.virtual_memory().total / 2**30
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB,"
+        f" python {platform.python_version()}"
+    )
+    for name in sys.argv[1:] or BENCHES:
+        with tempfile.TemporaryDirectory(prefix="lorad-") as folder:
+            print(f"{name}: {BENCHES[name](Path(folder))}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""A program in a real pseudo-terminal whose output somebody reads."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import termios
+import threading
+from types import TracebackType
+from typing import Self
+
+
+class Terminal:
+    """Runs a command in a terminal of a size; `text` is all that it wrote."""
+
+    def __init__(self, command: list[str], env: dict[str, str], columns: int, rows: int) -> None:
+        self._master, self._slave = pty.openpty()
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self._command = command
+        self._env = {**env, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        self._chunks: list[bytes] = []
+
+    @property
+    def text(self) -> str:
+        """Everything written so far, escape sequences and all."""
+        return b"".join(self._chunks).decode(errors="replace")
+
+    def send(self, keys: str) -> None:
+        """Type."""
+        os.write(self._master, keys.encode())
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            self._command, stdin=self._slave, stdout=self._slave, stderr=self._slave,
+            env=self._env, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        os.close(self._slave)
+        threading.Thread(target=self._read, daemon=True).start()
+        return self
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data = os.read(self._master, 65536)
+            except OSError:  # EIO: nobody has the other end any more
+                return
+            if not data:
+                return
+            self._chunks.append(data)
+
+    def hang_up(self) -> None:
+        """As an SSH connection that breaks."""
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.hang_up()

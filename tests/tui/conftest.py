@@ -1,0 +1,11 @@
+"""What all tests of the dashboard share."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting between frames."""
+    monkeypatch.setattr("lorad.tui.app.FRAME_SECONDS", 0.0)

@@ -30,8 +30,12 @@ from cli.conftest import Lorad
         (["add", "no.toml"], 2, "There is no recipe at no.toml. `lorad init` writes one"),
         (["no.toml"], 2, "There is no recipe at no.toml. `lorad init` writes one"),
         (["check", "no.toml"], 2, "There is no recipe at no.toml. `lorad init` writes one"),
-        (["generate", "1", "cat", "--out", "no/x.png"], 1, "no cannot be used: No such"),
-        (["init", "no/x.toml"], 1, "no/x.toml cannot be used: No such file or directory."),
+        (
+            ["generate", "1", "cat", "--out", "no/x.png"],
+            2,
+            "no/x.png cannot be written: its folder",
+        ),
+        (["init", "no/x.toml"], 2, "no/x.toml cannot be written: No such file or directory."),
     ],
 )
 def test_a_mistake_is_told_in_a_sentence(
@@ -104,6 +108,6 @@ def test_the_unforeseen_is_one_line_and_a_traceback_on_demand(lorad: Lorad, home
     told = lorad("up")
     assert told.stderr.startswith(f"lorad: {home} cannot hold the daemon's sockets and database:")
     assert told.returncode == 1
-    broken = lorad("init", "no/x.toml", LORAD_TRACEBACK="1")
+    broken = lorad("demo", "--here", str(home), LORAD_TRACEBACK="1")
     assert "Traceback" in broken.stderr
     assert "FileNotFoundError" in broken.stderr

@@ -190,6 +190,37 @@ def test_two_jobs_never_write_to_one_folder(daemon: Daemon, tmp_path: Path) -> N
     assert len(daemon.client().ask(GetStatus()).jobs) == 1
 
 
+def waiting_order(client: Client) -> list[int]:
+    return [job.id for job in client.ask(GetStatus()).jobs if job.state == "queued"]
+
+
+def test_moving_in_the_queue(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "home", LORAD_FAKE_GPUS="1")
+    daemon.start()
+    recipe = small_recipe(tmp_path)
+    recipe.write_text(recipe.read_text().replace("[train]", "[train]\ngpu_memory_gib = 1000"))
+    ids = [daemon.add(recipe).id for _ in range(4)]
+    client = daemon.client()
+    for job, to, order in (
+        (4, 1, [4, 1, 2, 3]),
+        (4, 3, [1, 2, 4, 3]),
+        (1, 99, [2, 4, 3, 1]),
+        (2, 2, [4, 2, 3, 1]),
+        (2, 2, [4, 2, 3, 1]),
+    ):
+        client.ask(MoveJob(id=job, to=to))
+        assert waiting_order(client) == order
+    client.ask(SetPriority(id=1, priority=3))
+    assert waiting_order(client) == [1, 4, 2, 3]
+    client.ask(MoveJob(id=3, to=1))  # ahead of a job of another priority: it takes that on
+    assert waiting_order(client) == [3, 1, 4, 2]
+    client.ask(MoveJob(id=3, to=4))
+    assert waiting_order(client) == [1, 4, 2, 3]
+    why = client.ask(WhyJob(id=ids[0])).sentence
+    assert "waits for 1000.0 GiB of free memory on a card: GPU 0 has 23.0 GiB free" in why
+    daemon.stop()
+
+
 def test_without_a_driver_the_gauges_say_so(daemon: Daemon) -> None:
     status = daemon.client().ask(GetStatus())
     if not status.gpus:

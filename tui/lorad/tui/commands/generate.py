@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from lorad.shared.errors import NoOutput
+from lorad.shared.errors import NoOutput, NotWritable
 from lorad.shared.jobs import Job
 from lorad.shared.messages import GetRecipe
 from lorad.shared.recipe import Sample, parse_recipe
@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask where the LoRA is, and have it drawn."""
-    if args.out is not None:
-        args.out.parent.resolve(strict=True)  # a missing folder is told before anything is drawn
+    if args.out is not None and not args.out.parent.is_dir():
+        raise NotWritable(path=args.out, why="its folder does not exist")
     with _arguments.connect() as daemon:
         job = daemon.job(args.id)
         sample = parse_recipe(daemon.ask(GetRecipe(id=args.id)).recipe).sample

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from lorad.shared.clean import clean_line
-from lorad.shared.errors import NameTaken
+from lorad.shared.errors import NameTaken, NotWritable
 from lorad.shared.recipe import template
 
 
@@ -27,6 +27,8 @@ def run(args: argparse.Namespace) -> int:
             file.write(text)
     except FileExistsError:
         raise NameTaken(path=path) from None
+    except OSError as error:
+        raise NotWritable(path=path, why=error.strerror) from error
     print(f"Wrote {clean_line(str(path))}. Say in it where the pictures are, then:")
     print(f"  lorad check {clean_line(shlex.quote(str(path)))}")
     return 0

@@ -110,4 +110,4 @@ def test_the_unforeseen_is_one_line_and_a_traceback_on_demand(lorad: Lorad, home
     assert told.returncode == 1
     broken = lorad("demo", "--here", str(home), LORAD_TRACEBACK="1")
     assert "Traceback" in broken.stderr
-    assert "FileNotFoundError" in broken.stderr
+    assert "FileExistsError" in broken.stderr

@@ -7,7 +7,7 @@ The pictures are Microsoft's Fluent emoji (MIT), as SVG in an npm package:
     python examples/pretrain_emoji.py package/icons.json emoji
 
 About half an hour for the autoencoder and an hour for the U-Net on two CPU cores; minutes on a GPU.
-Each stage is saved when it is done and found again by the next call, so a stopped run goes on.
+The autoencoder is saved when it is done and found again by the next call.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import io
 import json
 import random
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def main() -> None:
     random.seed(args.seed)
     emoji = render(args.icons)
     print(f"{len(emoji.names)} pictures on {device}", flush=True)
-    tokenizer = make_tokenizer(emoji.names, args.out / "tokenizer")
+    tokenizer = make_tokenizer(emoji.names)
     vae = make_vae(emoji.pixels, args.out / "vae", args.vae_steps, device)
     unet, text_encoder = make_unet(emoji, tokenizer, vae, args.unet_steps, device)
     pipeline = StableDiffusionPipeline(
@@ -122,7 +123,7 @@ def render(icons_file: Path) -> Emoji:
     return Emoji([name.replace("-", " ") for name in names], stack)
 
 
-def make_tokenizer(names: list[str], folder: Path) -> CLIPTokenizer:
+def make_tokenizer(names: list[str]) -> CLIPTokenizer:
     """A byte-level BPE in CLIP's shape, trained on every wording of every name."""
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
     bpe.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
@@ -137,14 +138,13 @@ def make_tokenizer(names: list[str], folder: Path) -> CLIPTokenizer:
         special_tokens=["<|startoftext|>", "<|endoftext|>"],
     )
     bpe.train_from_iterator([t.format(n) for t in set(TEMPLATES) for n in names], trainer)
-    folder.mkdir(parents=True, exist_ok=True)
     state = json.loads(bpe.to_str())["model"]
-    (folder / "vocab.json").write_text(json.dumps(state["vocab"]))
     merges = [m if isinstance(m, str) else " ".join(m) for m in state["merges"]]
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n")
-    return CLIPTokenizer(
-        str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=MAX_TOKENS
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        vocab_file, merges_file = Path(folder, "vocab.json"), Path(folder, "merges.txt")
+        vocab_file.write_text(json.dumps(state["vocab"]))
+        merges_file.write_text("\n".join(["#version: 0.2", *merges]) + "\n")
+        return CLIPTokenizer(str(vocab_file), str(merges_file), model_max_length=MAX_TOKENS)
 
 
 def make_vae(pixels: torch.Tensor, folder: Path, steps: int, device: torch.device) -> AutoencoderKL:

@@ -13,8 +13,8 @@ def phases(*names: str) -> list[PhaseReport]:
 def test_reports_come_back_by_number(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     journal = Journal(path)
-    assert journal.append(phases("a", "b")) == 2
-    assert journal.append(phases("c")) == 3
+    journal.append(phases("a", "b"))
+    journal.append(phases("c"))
     journal.close()
     assert read_journal(path) == phases("a", "b", "c")
     assert read_journal(path, after=2) == phases("c")
@@ -31,6 +31,23 @@ def test_a_torn_end_is_as_if_it_had_not_been(tmp_path: Path) -> None:
         path.write_bytes(whole[:cut])
         assert read_journal(path) == phases("a", "b")[: len(read_journal(path))]
     assert len(read_journal(path)) == 1
+
+
+def test_zeros_at_the_end_are_as_a_torn_end(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(path)
+    journal.append(phases("a"))
+    journal.close()
+    path.write_bytes(path.read_bytes() + bytes(64))
+    assert read_journal(path) == phases("a")
+
+
+def test_a_new_journal_forgets_an_old_one_of_its_name(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        journal = Journal(tmp_path / "journal")
+        journal.append(phases(name))
+        journal.close()
+    assert read_journal(tmp_path / "journal") == phases("new")
 
 
 def test_no_journal_is_no_report(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def job(id: int, status: Status | None = None, *, priority: int = 0, position: f
 
 
 def running(id: int, gpu: str | None = None) -> Job:
-    return job(id, Running(process=Process(pid=id, created=1.0, gpu=gpu)))
+    return job(id, Running(process=Process(pid=id, birth="b/1", gpu=gpu)))
 
 
 def card(index: int, *, used: float = 1, total: float = 24) -> Gpu:
@@ -48,8 +48,8 @@ def card(index: int, *, used: float = 1, total: float = 24) -> Gpu:
         ([], [], {}, []),
         ([job(1), job(2)], [], {}, [Start(1, None)]),
         ([running(1), job(2)], [], {}, []),
-        ([job(1, Starting(process=Process(pid=1, created=1.0))), job(2)], [], {}, []),
-        ([job(1, Finishing(process=Process(pid=1, created=1.0))), job(2)], [], {}, []),
+        ([job(1, Starting(process=Process(pid=1, birth="b/1"))), job(2)], [], {}, []),
+        ([job(1, Finishing(process=Process(pid=1, birth="b/1"))), job(2)], [], {}, []),
         # Only queued jobs start.
         ([job(1, Stashed()), job(2, Paused()), job(3, Done(finished=1.0)), job(4)], [], {},
          [Start(4, None)]),
@@ -83,7 +83,7 @@ def test_decide(
          "Job 1 waits for job 2 (j2): one trains at a time on a box without a GPU. It is next."),
         ([job(1, position=9), running(2), job(3)], [], {}, "Ahead of it: 3 (j3)."),
         ([job(1), running(2, "G0")], [card(0)], {},
-         "Job 1 waits for a card: job 2 (j2) trains there. It is next."),
+         "Job 1 waits for a card, held by job 2 (j2). It is next."),
         ([job(1)], [card(0, used=20)], {1: 8 * GIB},
          "Job 1 waits for 8.0 GiB of free memory on a card: GPU 0 has 4.0 GiB free, other programs"
          " hold the rest of its 24.0 GiB."),
@@ -100,8 +100,10 @@ def test_why(jobs: list[Job], gpus: list[Gpu], needs: dict[int, int], sentence: 
 
 def test_memory_is_the_recipes_word_or_grows_with_the_batch() -> None:
     def need(train: str) -> int:
-        return memory_needed(parse_recipe(f'name="a"\n[data]\npath="p"\n[train]\n{train}'))
+        text = f'name="a"\n[data]\npath="p"\n[train]\n{train}'
+        return memory_needed(parse_recipe(text), 24 * GIB)
 
     assert need("gpu_memory_gib = 7") == 7 * GIB
     assert need("train_batch_size = 8") > need("train_batch_size = 4")
+    assert need("train_batch_size = 1000") < 24 * GIB  # an estimate never forbids
     assert need("gradient_checkpointing = true") < need("gradient_checkpointing = false")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lorad.daemon.store import NewJob, Store
-from lorad.shared.errors import StoreFull, StoreUnreadable, UnknownJob
-from lorad.shared.jobs import Paused, Progress, Queued, Stashed
+from lorad.daemon.rows import NewJob
+from lorad.daemon.store import Store
+from lorad.shared.errors import StoreBusy, StoreFull, StoreUnreadable, UnknownJob
+from lorad.shared.jobs import Job, Paused, Progress, Queued, Stashed
 from lorad.shared.messages import EndReport, Point, Removed, SamplePicture
 from lorad.shared.recipe import parse_recipe
 
@@ -20,6 +21,10 @@ TEXT = 'name = "a"\n[data]\npath = "p"\n'
 
 def new(stash: bool = False) -> NewJob:
     return NewJob(parse_recipe(TEXT), TEXT, Path("/recipes"), stash, 0)
+
+
+def add(store: Store, job: NewJob, actor: str) -> Job:
+    return store.add(job, actor, lambda id: Path(f"/out/{id}"))
 
 
 def point(step: int, loss: float = 0.5) -> Point:
@@ -43,9 +48,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def test_a_new_job_is_at_the_end_with_a_folder_of_its_own(store: Store) -> None:
-    first, second = store.add(new(), "t"), store.add(new(stash=True), "t")
+    first, second = add(store, new(), "t"), add(store, new(stash=True), "t")
     assert (first.id, second.id) == (1, 2)
-    assert first.folder == "/recipes/output/a-1"
+    assert first.folder == "/out/1"
+    assert store.writer(Path("/out/2")) == 2
+    assert store.writer(Path("/out/3")) is None
     assert isinstance(first.status, Queued)
     assert isinstance(second.status, Stashed)
     assert [job.id for job in store.jobs()] == [1, 2]
@@ -53,8 +60,8 @@ def test_a_new_job_is_at_the_end_with_a_folder_of_its_own(store: Store) -> None:
 
 
 def test_numbers_are_never_used_twice(store: Store) -> None:
-    store.remove(store.add(new(), "t").id)
-    assert store.add(new(), "t").id == 2
+    store.remove(add(store, new(), "t").id)
+    assert add(store, new(), "t").id == 2
 
 
 def test_unknown_job(store: Store) -> None:
@@ -64,7 +71,7 @@ def test_unknown_job(store: Store) -> None:
 
 
 def test_changes_are_logged_in_order(store: Store) -> None:
-    job = store.add(new(), "me")
+    job = add(store, new(), "me")
     job = store.change(job, Stashed(), "stash", cause="", actor="me")
     job = store.change(job, Queued(), "enqueue", cause="", actor="me")
     assert store.transitions(job.id) == [
@@ -76,14 +83,14 @@ def test_changes_are_logged_in_order(store: Store) -> None:
 
 def test_order_is_priority_then_place(store: Store) -> None:
     for _ in range(3):
-        store.add(new(), "t")
+        add(store, new(), "t")
     store.set_place(3, priority=5, position=9)
     store.set_place(1, priority=0, position=2.5)
     assert [job.id for job in store.jobs()] == [3, 2, 1]
 
 
 def test_points_replace_and_nan_survives(store: Store) -> None:
-    job = store.add(new(), "t")
+    job = add(store, new(), "t")
     store.add_points(job.id, [point(1), point(2, math.nan), point(3, math.inf)])
     store.add_points(job.id, [point(1, 0.25)])
     points = store.points(job.id, after=0, limit=10)
@@ -92,11 +99,11 @@ def test_points_replace_and_nan_survives(store: Store) -> None:
     assert math.isnan(points[1].loss)
     assert math.isinf(points[2].loss)
     assert [p.step for p in store.points(job.id, after=1, limit=1)] == [2]
-    assert [p.step for p in store.last_points(job.id, 2)] == [2, 3]
+    assert [p.step for p in store.points_up_to(job.id, 2, 2)] == [1, 2]
 
 
 def test_samples(store: Store) -> None:
-    job = store.add(new(), "t")
+    job = add(store, new(), "t")
     for step, index in ((0, 1), (0, 0), (5, 0)):
         store.add_sample(job.id, picture(step, index))
     shown = [(p.step, p.index) for p in store.samples(job.id, newest=False)]
@@ -105,27 +112,48 @@ def test_samples(store: Store) -> None:
 
 
 def test_attempts(store: Store) -> None:
-    job = store.add(new(), "t")
+    job = add(store, new(), "t")
     assert store.attempt(job.id) is None
     first = store.begin_attempt(job.id)
     assert first.fresh
     second = store.begin_attempt(job.id)
-    assert not second.fresh
+    assert second.fresh  # the first one never said that it had begun
     assert second.token != first.token
-    assert store.vain_attempts(job.id) == 2
-    store.mark_saved(second)
-    store.acknowledge(second, 7)
-    store.set_ending(second, EndReport(outcome="done"))
+    store.mark_begun(job.id)
+    third = store.begin_attempt(job.id)
+    assert not third.fresh
+    store.acknowledge(third, 7)
+    store.set_ending(third, EndReport(outcome="done"))
     now = store.attempt(job.id)
     assert now is not None
-    assert (now.number, now.acknowledged, now.saved) == (2, 7, True)
+    assert (now.number, now.acknowledged) == (3, 7)
     assert now.ending == EndReport(outcome="done")
-    assert store.vain_attempts(job.id) == 0
+
+
+def test_deaths_count_since_a_checkpoint_and_since_a_word(store: Store) -> None:
+    job = add(store, new(), "t")
+
+    def die() -> int:
+        attempt = store.begin_attempt(job.id)
+        store.change(store.job(job.id), Queued(), "died", cause="", actor="d")
+        return attempt.number
+
+    die()
+    die()
+    assert store.deaths(job.id) == 2
+    saved = store.begin_attempt(job.id)
+    store.mark_saved(saved)
+    assert store.deaths(job.id) == 0
+    die()
+    assert store.deaths(job.id) == 1
+    store.change(store.job(job.id), Queued(), "resume", cause="", actor="me")
+    assert store.deaths(job.id) == 0
 
 
 def test_beginning_again_forgets(store: Store) -> None:
-    job = store.add(new(), "t")
+    job = add(store, new(), "t")
     store.begin_attempt(job.id)
+    store.mark_begun(job.id)
     store.add_points(job.id, [point(1)])
     store.add_sample(job.id, picture(0))
     store.set_progress(job.id, Progress(step=1))
@@ -144,13 +172,37 @@ def test_a_command_is_remembered_once(store: Store) -> None:
 
 def test_a_failed_transaction_changes_nothing(store: Store) -> None:
     with pytest.raises(RuntimeError), store.transaction():
-        store.add(new(), "t")
+        add(store, new(), "t")
         raise RuntimeError
     assert store.jobs() == []
 
 
+def test_effects_come_after_the_commit_or_never(store: Store) -> None:
+    done: list[str] = []
+    with store.transaction():
+        store.after_commit(lambda: done.append("kept"))
+        assert done == []
+    with pytest.raises(RuntimeError), store.transaction():
+        store.after_commit(lambda: done.append("undone"))
+        raise RuntimeError
+    store.after_commit(lambda: done.append("at once"))
+    assert done == ["kept", "at once"]
+
+
+def test_a_locked_file_is_a_sentence(tmp_path: Path) -> None:
+    store = Store(tmp_path / "lorad.db")
+    store._db.execute("PRAGMA busy_timeout = 10")
+    other = sqlite3.connect(tmp_path / "lorad.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy, match="database is locked"):
+        add(store, new(), "t")
+    other.close()
+    assert add(store, new(), "t").id == 1
+    store.close()
+
+
 def test_removing_takes_everything_along(store: Store) -> None:
-    job = store.add(new(), "t")
+    job = add(store, new(), "t")
     store.begin_attempt(job.id)
     store.add_points(job.id, [point(1)])
     store.remove(job.id)
@@ -162,7 +214,7 @@ def test_removing_takes_everything_along(store: Store) -> None:
 def test_it_is_there_after_reopening(tmp_path: Path) -> None:
     path = tmp_path / "lorad.db"
     store = Store(path)
-    job = store.add(new(), "t")
+    job = add(store, new(), "t")
     store.change(job, Paused(cause="why"), "left", cause="why", actor="run")
     store.close()
     again = Store(path)
@@ -195,9 +247,9 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
     store._db.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StoreFull, match="Free some space"):
         for _ in range(1000):
-            store.add(new(), "t")
+            add(store, new(), "t")
     count = len(store.jobs())
     store._db.execute("PRAGMA max_page_count = 1000000")
-    store.add(new(), "t")
+    add(store, new(), "t")
     assert len(store.jobs()) == count + 1
     store.close()

@@ -22,7 +22,7 @@ EVENTS = [event for part in typing.get_args(Event) for event in typing.get_args(
 
 
 def job_in(state: str) -> Job:
-    process = Process(pid=1, created=1.0)
+    process = Process(pid=1, birth="b/1")
     for kind in typing.get_args(Status):
         if kind.__struct_config__.tag == state:
             fields = {"process": process, "finished": 1.0, "reason": "It broke."}

@@ -22,7 +22,7 @@ from lorad.tui import mirror as reducer
 from lorad.tui.messages import Answered, Declined, News
 from lorad.tui.mirror import Mirror
 
-PROCESS = Process(pid=1, created=1.0)
+PROCESS = Process(pid=1, birth="b/1")
 DAEMON = DaemonInfo(version="0", pid=1, started=1.0, epoch="e", home="/h", hostname="box")
 HOST = Host(cpu_percent=10, memory_total_bytes=8 << 30, memory_used_bytes=2 << 30)
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lorad.daemon import chart, scheduler
 from lorad.daemon.logs import read_log
-from lorad.daemon.store import NewJob
-from lorad.shared.errors import BadRequest, FolderTaken, StoreFull, UnsupportedProtocol
+from lorad.daemon.rows import NewJob
+from lorad.shared.codec import Header
+from lorad.shared.errors import (
+    BadRequest,
+    FolderTaken,
+    FolderUsed,
+    NotWritable,
+    StaleEpoch,
+    UnsupportedProtocol,
+)
 from lorad.shared.jobs import Finishing, Job, Queued
 from lorad.shared.lifecycle import REMOVABLE, Verb, impossible
 from lorad.shared.messages import (
@@ -90,12 +100,40 @@ def add_job(service: Service, request: AddJob, actor: str) -> Added:
         stash=request.stash,
         priority=request.priority,
     )
-    job = service.store.add(new, actor)
-    for other in service.store.jobs():
-        if other.folder == job.folder and other.id != job.id:
-            raise FolderTaken(id=other.id, folder=job.folder)  # and the transaction is undone
+    job = service.store.add(new, actor, lambda job_id: _claim(service, new, job_id))
+    service.logs.remove(job.id)  # of a job of that number in an earlier queue
     service.queue.tell(job, "add")
     return Added(job=job)
+
+
+def _claim(service: Service, new: NewJob, job_id: int) -> Path:
+    """An output folder that no other run writes to, made now: mkdir is atomic, on NFS too."""
+    wanted = new.recipe.output.folder
+    try:
+        if wanted is not None:
+            return _claim_exactly(service, Path(os.path.realpath(new.recipe_folder / wanted)))
+        parent = Path(os.path.realpath(new.recipe_folder / "output"))
+        service.make_output(parent)
+        # Numbers are unique in one queue, but a box may have had another one.
+        for again in itertools.count(1):
+            suffix = f"-{again}" if again > 1 else ""
+            folder = parent / f"{new.recipe.name}-{job_id}{suffix}"
+            if not folder.exists():
+                service.make_output(folder)
+                return folder
+    except OSError as error:
+        where = new.recipe_folder / (wanted or "output")
+        raise NotWritable(path=where, why=error.strerror) from error
+    raise AssertionError("count never ends")
+
+
+def _claim_exactly(service: Service, folder: Path) -> Path:
+    if (writer := service.store.writer(folder)) is not None:
+        raise FolderTaken(id=writer, folder=folder)
+    if any(folder.glob("checkpoint-*")):
+        raise FolderUsed(folder=folder)
+    service.make_output(folder)
+    return folder
 
 
 def why_job(service: Service, request: WhyJob, actor: str) -> Why:
@@ -109,16 +147,16 @@ def pause_job(service: Service, request: PauseJob, actor: str) -> Accepted:
 def cancel_job(service: Service, request: CancelJob, actor: str) -> Accepted | Changed:
     job = _steered(service, request.id, "cancel", actor)
     if request.force:
-        service.supervisor.kill(job.id)
+        service.store.after_commit(lambda: service.supervisor.kill(job.id))
     return Accepted(job=job) if job.process else Changed(job=job)
 
 
 def _steered(service: Service, job_id: int, verb: Verb, actor: str) -> Job:
     job = service.store.job(job_id)
-    if verb == "cancel" and isinstance(job.status, Finishing):
-        return job  # said twice, or it is writing its last files anyway: nothing to change
+    if isinstance(job.status, Finishing) and job.status.outcome == verb + "led":
+        return job  # said twice
     job = service.queue.change(job, verb, actor=actor)
-    service.runs.steer(job)
+    service.store.after_commit(lambda: service.runs.steer(job))
     return job
 
 
@@ -183,8 +221,8 @@ def remove_job(service: Service, request: RemoveJob, actor: str) -> Removed:
         raise impossible(job, "rm")
     service.store.remove(job.id)
     service.queue.forget(job.id)
-    service.logs.remove(job.id)
-    service.events.publish(QUEUE_TOPIC, JobRemoved(id=job.id))
+    service.store.after_commit(lambda: service.logs.remove(job.id))
+    service.queue.publish(QUEUE_TOPIC, JobRemoved(id=job.id))
     return Removed(id=job.id)
 
 
@@ -250,19 +288,22 @@ READING = (Hello, GetStatus, WhyJob, GetRecipe, GetMetrics, GetChart, GetSamples
 """Requests that change nothing: nothing to remember of them."""
 
 
-def handle(service: Service, request: AnyRequest, command_id: str, actor: str) -> AnyReply:
-    """The reply, and the request's effect exactly once however often it is sent."""
+def handle(service: Service, request: AnyRequest, header: Header, actor: str) -> AnyReply:
+    """The reply, and the request's effect exactly once however often it is sent.
+
+    Raises:
+        LoradError: why it is refused; nothing was changed.
+    """
     handler = HANDLERS[type(request)]
     if isinstance(request, READING):
         return handler(service, request, actor)
-    if reply := service.store.recall(command_id):
+    if not header.id:
+        raise BadRequest(why="a request that changes something needs an id of its own")
+    if reply := service.store.recall(header.id):
         return reply
-    try:
-        with service.store.transaction():
-            reply = handler(service, request, actor)
-            service.store.remember(command_id, reply)
-    except StoreFull:
-        for job in service.store.jobs():  # what was told before the disk refused did not happen
-            service.queue.tell(job)
-        raise
+    if header.epoch not in ("", service.info.epoch):
+        raise StaleEpoch
+    with service.store.transaction():
+        reply = handler(service, request, actor)
+        service.store.remember(header.id, reply)
     return reply

@@ -1,7 +1,8 @@
-"""A run's own record: every report it made, numbered by its place, on disk before it is sent.
+"""A run's own record: every report it made, numbered by its place, written before it is sent.
 
 The run appends, the daemon reads what a dead run had not delivered. A frame is its length in four
-bytes and a report in MessagePack; one that was cut short by a crash is as if it had not been.
+bytes and a report in MessagePack; one that was cut short by a crash is as if it had not been. It
+is not flushed to the disk: what a power cut takes, the resumed run makes again.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ class Journal:
     """Appends. The first report is number 1."""
 
     def __init__(self, path: Path) -> None:
-        """A new file; its folder is there."""
+        """A new file, whatever an earlier queue left under this name; its folder is there."""
         self._path = path
+        path.unlink(missing_ok=True)
         self._file = path.open("ab", buffering=0)
-        self._count = 0
 
-    def append(self, reports: list[AnyReport]) -> int:
-        """Write them in one go; the number of the last.
+    def append(self, reports: list[AnyReport]) -> None:
+        """Write them in one go.
 
         Raises:
             OSError: the disk took no more; what it took of the last frame is cut off again.
@@ -46,8 +47,6 @@ class Journal:
         except OSError:
             self._file.truncate(before)
             raise
-        self._count += len(reports)
-        return self._count
 
     def close(self) -> None:
         """Write no more."""
@@ -67,7 +66,11 @@ def read_journal(path: Path, after: int = 0) -> list[AnyReport]:
         if end > len(data):
             break
         number += 1
+        try:
+            report = _decoder.decode(data[at + 4 : end])
+        except msgspec.MsgspecError:
+            break  # a power cut leaves zeros where the last frames were
         if number > after:
-            reports.append(_decoder.decode(data[at + 4 : end]))
+            reports.append(report)
         at = end
     return reports

@@ -15,6 +15,7 @@ from lorad.daemon.store import Store
 from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges
 from lorad.shared.endpoints import Home
+from lorad.shared.errors import LoradError
 from lorad.shared.jobs import (
     Active,
     Cancelled,
@@ -34,11 +35,12 @@ from lorad.shared.jobs import (
 )
 from lorad.shared.lifecycle import Event, next_state
 from lorad.shared.messages import QUEUE_TOPIC, JobChanged, Point
+from lorad.shared.messages import Event as Message
 from lorad.shared.recipe import Recipe, parse_recipe
 
 log = logging.getLogger(__name__)
 
-MAX_VAIN_ATTEMPTS = 3
+MAX_DEATHS = 3
 """A run that dies this often in a row without a checkpoint fails."""
 DOWN = "the daemon was shut down"
 """A job paused for this is resumed by the next daemon."""
@@ -88,9 +90,14 @@ class Queue:
         return changed
 
     def tell(self, job: Job, cause: str = "") -> None:
-        """Publish the job as it is."""
-        self.stirred = True
-        self.events.publish(QUEUE_TOPIC, JobChanged(job=job, cause=cause))
+        """Publish the job as it is, once that is on the disk; a cause means more than progress."""
+        self.stirred = self.stirred or bool(cause)
+        event = JobChanged(job=job, cause=cause)
+        self.publish(QUEUE_TOPIC, event)
+
+    def publish(self, topic: str, event: Message) -> None:
+        """Tell everybody, once what it tells of is on the disk."""
+        self.store.after_commit(lambda: self.events.publish(topic, event))
 
     # -- scheduling ---------------------------------------------------------------------------
 
@@ -98,8 +105,9 @@ class Queue:
         """Free memory in bytes that each queued job must find on a card."""
         if not self.gauges.newest.gpus:
             return {}
+        largest = max(gpu.memory_total_bytes for gpu in self.gauges.newest.gpus)
         return {
-            job.id: scheduler.memory_needed(self.recipe(job.id))
+            job.id: scheduler.memory_needed(self.recipe(job.id), largest)
             for job in jobs
             if isinstance(job.status, Queued)
         }
@@ -107,11 +115,15 @@ class Queue:
     def schedule(self) -> None:
         """Start whatever may start now."""
         self.stirred = False
-        if self.going_down:
+        if self.going_down or self.gauges.newest.blind:
             return
         jobs = self.store.jobs()
         if not any(isinstance(job.status, Queued) for job in jobs):
             return
+        for job in jobs:
+            if isinstance(job.status, Queued) and (reason := self._unreadable(job)):
+                self._fail_unstarted(job, reason)
+        jobs = self.store.jobs()
         for start in scheduler.decide(jobs, self.gauges.newest.gpus, self.needs(jobs)):
             self._start(self.store.job(start.job_id), start.gpu)
 
@@ -120,33 +132,53 @@ class Queue:
         try:
             process = self.supervisor.spawn(attempt, gpu)
         except OSError as error:
-            self.change(job, "start", actor="scheduler", process=Process(pid=0, created=0.0))
-            reason = f"Its process could not be started: {error}."
-            self.change(self.store.job(job.id), "failed", actor="scheduler", cause=reason)
+            self._fail_unstarted(job, f"Its process could not be started: {error}.")
             return
         self._recent.pop(job.id, None)
-        self.change(job, "start", actor="scheduler", process=process)
+        try:
+            self.change(job, "start", actor="scheduler", process=process)
+        except LoradError:
+            self.supervisor.kill(job.id)  # nobody would know of it
+            raise
+
+    def _unreadable(self, job: Job) -> str:
+        """Why the job's recipe, frozen by an earlier version, cannot be used; or nothing."""
+        try:
+            self.recipe(job.id)
+        except LoradError as error:
+            return str(error)
+        return ""
+
+    def _fail_unstarted(self, job: Job, reason: str) -> None:
+        self.change(job, "start", actor="scheduler", process=Process(pid=0, birth=""))
+        self.change(self.store.job(job.id), "failed", actor="scheduler", cause=reason)
 
     def why(self, job: Job) -> str:
         """In one sentence: what it waits for, or what it does."""
+        if isinstance(job.status, Queued):
+            if self.going_down:
+                return f"Job {job.id} waits: the daemon is going down."
+            if blind := self.gauges.newest.blind:
+                return f"Job {job.id} waits for the GPU driver to answer: {blind}."
         jobs = self.store.jobs()
         return scheduler.why(job, jobs, self.gauges.newest.gpus, self.needs(jobs))
 
     # -- the daemon's own life ----------------------------------------------------------------
 
-    def wake(self) -> None:
-        """After a start: take over the runs that live, settle those that died meanwhile."""
+    def wake(self) -> list[int]:
+        """After a start: take over the runs that live; the jobs whose runs ended meanwhile."""
+        ended = []
         for job in self.store.jobs():
             if isinstance(job.status, Active):
                 if not self.supervisor.watch(job.id, job.status.process):
                     log.warning("job %d: its process ended while no daemon was here", job.id)
-                    self.settle(job.id)
+                    ended.append(job.id)
             elif isinstance(job.status, Paused) and job.status.cause == DOWN:
                 self.change(job, "resume", actor="daemon", cause="the daemon is back")
+        return ended
 
     def go_down(self) -> list[int]:
-        """Start nothing more and pause what runs; the jobs that are waited for."""
-        self.going_down = True
+        """Pause what runs; the jobs that are waited for."""
         for job in self.active():
             if isinstance(job.status, Starting | Running):
                 self.change(job, "pause", actor="daemon", cause=DOWN)
@@ -171,23 +203,29 @@ class Queue:
             return
         log.warning("job %d: %s", job_id, words)
         if isinstance(job.status, Running | Starting | Finishing) and not _wants_cancel(job):
-            vain = self.store.vain_attempts(job_id)
-            if vain >= MAX_VAIN_ATTEMPTS:
-                reason = f"It died {vain} times in a row before its first checkpoint. {words}"
-                self.change(job, "failed", actor="daemon", cause=reason)
+            deaths = self.store.deaths(job_id) + 1
+            if deaths >= MAX_DEATHS:
+                reason = f"It died {deaths} times in a row without a new checkpoint. {words}"
+                self._end(job, "failed", reason)
                 return
         cause = f"its run died at step {job.progress.step}. {words}"
-        self.change(job, "died", actor="daemon", cause=cause)
+        if isinstance(job.status, Pausing) and job.status.cause:
+            cause = job.status.cause
+        self._end(job, "died", cause)
 
     def _settle_ending(
         self, job: Job, outcome: Literal["done", "failed", "left", "yielded"], reason: str
     ) -> None:
-        if outcome == "yielded":
-            if not isinstance(job.status, Pausing | Finishing):
-                outcome = "left"  # asked by SIGTERM, which is what a reboot sends
-            elif self.going_down and isinstance(job.status, Pausing):
-                reason = DOWN
-        self.change(job, outcome, actor="run", cause=reason)
+        if isinstance(job.status, Pausing) and outcome == "yielded":
+            reason = job.status.cause
+        elif outcome == "yielded" and not _wants_cancel(job):
+            # Asked by nobody here, but by SIGTERM, which is what a reboot sends.
+            outcome, reason = "left", "it was told to end (SIGTERM), as at a reboot"
+        self._end(job, outcome, reason)
+
+    def _end(self, job: Job, event: Event, cause: str) -> None:
+        self.change(job, event, actor="daemon" if event == "died" else "run", cause=cause)
+        self.forget(job.id)
 
     # -- progress -----------------------------------------------------------------------------
 
@@ -195,7 +233,7 @@ class Queue:
         """Store steps, and the figures that the queue shows of them."""
         self.store.add_points(job.id, points)
         if job.id not in self._recent:
-            known = self.store.last_points(job.id, RECENT)
+            known = self.store.points_up_to(job.id, points[-1].step, RECENT)
             self._recent[job.id] = deque(known, maxlen=RECENT)
         else:
             self._recent[job.id].extend(points)
@@ -269,15 +307,15 @@ def status_after(job: Job, event: Event, cause: str, process: Process | None) ->
         case "cancelled":
             return Cancelled(finished=now)
     assert process is not None
-    return _with_process(state, event, process)
+    return _with_process(state, event, cause, process)
 
 
-def _with_process(state: State, event: Event, process: Process) -> Status:
+def _with_process(state: State, event: Event, cause: str, process: Process) -> Status:
     match state:
         case "starting":
             return Starting(process=process)
         case "running":
             return Running(process=process)
         case "pausing":
-            return Pausing(process=process)
+            return Pausing(process=process, cause=cause)
     return Finishing(process=process, outcome="cancelled" if event == "cancel" else "done")

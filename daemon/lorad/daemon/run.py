@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lorad.daemon.uplink import Identity, Uplink
 from lorad.shared.errors import DiskFull, LoradError, TrainingNotInstalled
-from lorad.shared.messages import EndReport, PhaseReport
+from lorad.shared.messages import Assignment, EndReport, PhaseReport
 
 ASSIGNMENT_SECONDS = 60.0
 
@@ -28,25 +28,26 @@ def main() -> int:
             job_id=int(os.environ["LORAD_JOB_ID"]),
             attempt=int(os.environ["LORAD_ATTEMPT"]),
             token=os.environ.pop("LORAD_TOKEN"),
-            pid=os.getpid(),
             endpoint=os.environ["LORAD_RUNS"],
             run_folder=Path(os.environ["LORAD_RUN_FOLDER"]),
         )
     )
     signal.signal(signal.SIGTERM, lambda *_: uplink.terminate())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    uplink.report(end := _train(uplink))
+    assignment = uplink.wait_assignment(ASSIGNMENT_SECONDS)
+    if assignment is None:
+        # No last word: the job is queued again when a daemon is back.
+        print("No daemon gave this run its task.", flush=True)
+        return 1
+    uplink.report(end := _train(assignment, uplink))
     if end.reason:
         print(end.reason, flush=True)
     uplink.close()
     return 1 if end.outcome == "failed" else 0
 
 
-def _train(uplink: Uplink) -> EndReport:
+def _train(assignment: Assignment, uplink: Uplink) -> EndReport:
     """The run, with everything that may go wrong turned into one sentence."""
-    assignment = uplink.wait_assignment(ASSIGNMENT_SECONDS)
-    if assignment is None:
-        return EndReport(outcome="failed", reason="No daemon gave this run its task.")
     uplink.report(PhaseReport(phase="loading torch"))
     try:
         from lorad.daemon.training.loop import train

@@ -9,9 +9,9 @@ import zmq
 
 from lorad.daemon.journal import journal_path, read_journal
 from lorad.daemon.queue import Queue
-from lorad.daemon.store import Attempt
+from lorad.daemon.rows import Attempt
 from lorad.shared import codec
-from lorad.shared.errors import BadRequest, LoradError
+from lorad.shared.errors import LoradError
 from lorad.shared.jobs import Active, Finishing, Job, Pausing, Running, Starting
 from lorad.shared.messages import (
     Acknowledged,
@@ -57,9 +57,11 @@ class Runs:
                     self._welcome(identity, message)
                 else:
                     self._reports(identity, message)
-            except (BadRequest, LoradError) as error:
+            except LoradError as error:
                 # Not acknowledged, so the run sends it again: a full disk loses nothing.
                 log.warning("a run's message was not taken: %s", error)
+            except Exception:  # whatever one run says must not end the others' daemon
+                log.exception("a run's message was not taken")
 
     def steer(self, job: Job) -> None:
         """Tell the job's run what is wanted of it now; one that is away asks when it is back."""
@@ -88,6 +90,7 @@ class Runs:
         job = self._queue.store.job(hello.id)
         if not isinstance(job.status, Active):
             return
+        self._jobs.pop(self._lines.get(hello.id, b""), None)
         self._lines[hello.id] = identity
         self._jobs[identity] = hello.id
         _, recipe_folder = self._queue.store.recipe(hello.id)
@@ -138,9 +141,7 @@ class Runs:
         points = [report.point for report in reports if isinstance(report, PointReport)]
         if points:
             job = queue.note_points(job, points)
-            queue.events.publish(
-                job_topic(job_id, "metrics"), PointsAdded(id=job_id, points=points)
-            )
+            queue.publish(job_topic(job_id, "metrics"), PointsAdded(id=job_id, points=points))
         for report in reports:
             job = self._note_one(attempt, job, report)
         if job.progress != before:
@@ -152,7 +153,7 @@ class Runs:
             case SampleReport(picture=picture):
                 queue.store.add_sample(job.id, picture)
                 topic = job_topic(job.id, "samples")
-                queue.events.publish(topic, SampleDrawn(id=job.id, picture=picture))
+                queue.publish(topic, SampleDrawn(id=job.id, picture=picture))
             case PhaseReport(phase=phase):
                 return queue.note_phase(job, phase)
             case SavedReport():
@@ -160,6 +161,7 @@ class Runs:
             case EndReport():
                 queue.store.set_ending(attempt, report)
             case ReadyReport():
+                queue.store.mark_begun(job.id)
                 if isinstance(job.status, Starting):
                     return queue.change(job, "ready", actor="run")
             case FinishReport():

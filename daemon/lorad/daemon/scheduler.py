@@ -41,7 +41,7 @@ def decide(jobs: Sequence[Job], gpus: Sequence[Gpu], needs: Mapping[int, int]) -
 def in_order(jobs: Sequence[Job]) -> list[Job]:
     """The queued ones, first to start first."""
     waiting = [job for job in jobs if isinstance(job.status, Queued)]
-    return sorted(waiting, key=lambda job: (-job.priority, job.position, job.id))
+    return sorted(waiting, key=_key)
 
 
 def why(job: Job, jobs: Sequence[Job], gpus: Sequence[Gpu], needs: Mapping[int, int]) -> str:
@@ -54,9 +54,14 @@ def why(job: Job, jobs: Sequence[Job], gpus: Sequence[Gpu], needs: Mapping[int, 
         return _why_without_gpu(job, ahead, _active(jobs))
     free = [gpu for gpu in gpus if gpu.uuid not in _taken(jobs)]
     need = needs.get(job.id, 0)
+    if need > max(gpu.memory_total_bytes for gpu in gpus):
+        return (
+            f"Job {job.id} waits for {need / GIB:.1f} GiB of free memory, and no card here has that"
+            " much. Lower `train.gpu_memory_gib` and add it again."
+        )
     if not free:
         holders = ", ".join(f"job {other.id} ({other.name})" for other in _active(jobs))
-        return f"Job {job.id} waits for a card: {holders} trains there.{_queue(ahead)}"
+        return f"Job {job.id} waits for a card, held by {holders}.{_queue(ahead)}"
     if all(_free_memory(gpu) < need for gpu in free):
         best = max(free, key=_free_memory)
         return (
@@ -116,8 +121,11 @@ def _what_it_does(job: Job) -> str:
     )
 
 
-def memory_needed(recipe: Recipe) -> int:
+def memory_needed(recipe: Recipe, largest: int) -> int:
     """Bytes that a card should have free: the recipe's word, else a cautious estimate.
+
+    An estimate puts jobs in their place and forbids none: it never asks for more than nine tenths
+    of the `largest` card's bytes.
 
     The estimate is that of a Stable Diffusion 1.x U-Net in half precision with its text encoder
     and VAE (3 GiB), plus activations that grow with the pixels of a batch: 1.5 GiB a picture of
@@ -127,7 +135,7 @@ def memory_needed(recipe: Recipe) -> int:
         return int(recipe.train.gpu_memory_gib * GIB)
     pixels = recipe.train.train_batch_size * (recipe.train.resolution / 512) ** 2
     a_picture = 0.5 if recipe.train.gradient_checkpointing else 1.5
-    return int((3.0 + a_picture * pixels) * GIB)
+    return min(int((3.0 + a_picture * pixels) * GIB), largest * 9 // 10)
 
 
 def _active(jobs: Sequence[Job]) -> list[Job]:

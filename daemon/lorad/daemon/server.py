@@ -36,8 +36,6 @@ class Sockets:
         else:
             # A full or vanished peer is an error to see, not a silent loss.
             socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-            # A run that reconnects with its old identity takes its line over.
-            socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         socket.bind(endpoint)
         return socket
 

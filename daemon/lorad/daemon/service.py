@@ -10,6 +10,8 @@ import signal
 import socket
 import time
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -25,7 +27,7 @@ from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges, find_cards
 from lorad.shared import codec
 from lorad.shared.endpoints import Home
-from lorad.shared.errors import LoradError, StaleEpoch
+from lorad.shared.errors import LoradError
 from lorad.shared.messages import (
     DAEMON_TOPIC,
     MACHINE_TOPIC,
@@ -44,6 +46,15 @@ log = logging.getLogger(__name__)
 LOG_SECONDS = 0.25
 BEAT_SECONDS = 1.0
 GOODBYE_SECONDS = 0.2
+
+
+@contextlib.contextmanager
+def kept_alive(what: str) -> Iterator[None]:
+    """Whatever goes wrong with one job or file is logged and tried again: the daemon lives on."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s went wrong", what)
 
 
 class Service:
@@ -72,6 +83,8 @@ class Service:
         self.runs = Runs(self.sockets.runs, self.queue)
         self.logs = Logs(home, self.events)
         self._clients: dict[bytes, str] = {}
+        self._umask = umask
+        self._ended: set[int] = set()  # jobs whose process is gone, until that is stored
         self._stopping = False
         self._leave_runs = False
 
@@ -80,19 +93,20 @@ class Service:
     def run(self) -> None:
         """Serve until somebody ends it."""
         self.gauges.start()
-        for job in self.queue.active():
-            self.runs.collect(job.id)
-        self.queue.wake()
+        self._ended |= set(self.queue.wake())
         log.info("daemon %s is up, pid %d", self.info.version, self.info.pid)
         next_beat = next_log = 0.0
         while not self._may_end():
             self._poll(LOG_SECONDS)
             now = time.monotonic()
             # The gauges are new with every beat, and a job may wait for memory.
-            if self.queue.stirred or now >= next_beat:
-                self.queue.schedule()
+            if self.queue.stirred or self._ended or now >= next_beat:
+                self._settle()
+                with kept_alive("scheduling"):
+                    self.queue.schedule()
             if now >= next_log:
-                self.logs.follow(list(self.supervisor.descriptors.values()))
+                with kept_alive("following the logs"):
+                    self.logs.follow(list(self.supervisor.descriptors.values()))
                 next_log = now + LOG_SECONDS
             if now >= next_beat:
                 self._beat()
@@ -117,9 +131,23 @@ class Service:
 
     def _process_gone(self, descriptor: Any) -> None:
         self.runs.hear()  # what it said last may still wait on the socket
-        job_id = self.supervisor.gone(descriptor)
-        self.runs.collect(job_id)
-        self.queue.settle(job_id)
+        self._ended.add(self.supervisor.gone(descriptor))
+
+    def _settle(self) -> None:
+        """Act on the end of processes; what a full disk refuses now is tried again."""
+        for job_id in list(self._ended):
+            with kept_alive(f"settling job {job_id}"):
+                self.runs.collect(job_id)
+                self.queue.settle(job_id)
+                self._ended.discard(job_id)
+
+    def make_output(self, folder: Path) -> None:
+        """A folder that is the user's: with their umask, not the daemon's."""
+        before = os.umask(self._umask)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        finally:
+            os.umask(before)
 
     def _beat(self) -> None:
         reading = self.gauges.newest
@@ -145,9 +173,7 @@ class Service:
         try:
             command_id = codec.decode_header(frames).id
             header, request = codec.decode(frames, codec.requests)
-            if header.epoch not in ("", self.info.epoch):
-                raise StaleEpoch
-            reply: Message = handle(self, request, command_id, self._actor(identity, request))
+            reply: Message = handle(self, request, header, self._actor(identity, request))
         except LoradError as error:
             log.info("refused: %s", error)
             kind = type(error).__name__
@@ -173,20 +199,21 @@ class Service:
 
     def go_down(self, leave_runs: bool) -> list[int]:
         """End when the runs have saved, or at once when they are left; those waited for."""
-        self._stopping = True
-        self._leave_runs = leave_runs
-        if leave_runs:
-            self.queue.going_down = True
-            return []
-        waited_for = self.queue.go_down()
-        for job in self.queue.active():
-            self.runs.steer(job)
+        waited_for = [] if leave_runs else self.queue.go_down()
+        self.store.after_commit(lambda: self._begin_to_end(leave_runs))
         return waited_for
+
+    def _begin_to_end(self, leave_runs: bool) -> None:
+        self._stopping = self.queue.going_down = True
+        self._leave_runs = leave_runs
+        if not leave_runs:
+            for job in self.queue.active():
+                self.runs.steer(job)
 
     def on_signal(self, number: int, frame: object) -> None:
         """SIGTERM and SIGINT: go, and leave the runs to the next daemon."""
         log.info("%s: going down, the runs train on", signal.Signals(number).name)
-        self._stopping = self._leave_runs = True
+        self._stopping = self._leave_runs = self.queue.going_down = True
 
     def _may_end(self) -> bool:
         return self._stopping and (self._leave_runs or not self.queue.active())

@@ -9,54 +9,23 @@ import math
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import msgspec
-
-from lorad.shared.errors import StoreFull, StoreUnreadable, UnknownJob
+from lorad.daemon import rows
+from lorad.daemon.rows import Attempt, NewJob
+from lorad.shared.errors import StoreBusy, StoreFull, StoreUnreadable, UnknownJob
 from lorad.shared.jobs import Job, Progress, Queued, Stashed, Status, state_of
 from lorad.shared.messages import AnyReply, EndReport, Point, SamplePicture
-from lorad.shared.recipe import Recipe
 
 VERSION = 1
 REMEMBERED_SECONDS = 7 * 24 * 3600
 """How long a repeated command is recognised."""
 
-_encode = msgspec.msgpack.encode
-_statuses: msgspec.msgpack.Decoder[Status] = msgspec.msgpack.Decoder(Status)
-_progresses = msgspec.msgpack.Decoder(Progress)
-_pictures = msgspec.msgpack.Decoder(SamplePicture)
-_endings = msgspec.msgpack.Decoder(EndReport)
-_replies: msgspec.msgpack.Decoder[AnyReply] = msgspec.msgpack.Decoder(AnyReply)
-
-_JOB_COLUMNS = "id, name, status, folder, max_train_steps, created, priority, position, progress"
-
-
-class Attempt(NamedTuple):
-    """One process's try at a job."""
-
-    job_id: int
-    number: int
-    token: str
-    """Known to the process alone, so that no other can report in its name."""
-    fresh: bool
-    acknowledged: int
-    saved: bool
-    ending: EndReport | None
-
-
-class NewJob(NamedTuple):
-    """What is known of a job before it has a number."""
-
-    recipe: Recipe
-    recipe_text: str
-    recipe_folder: Path
-    stash: bool
-    priority: int
+MAX_PICTURES = 1000
+"""The newest ones are shown; at 8 KiB each a reply stays below 8 MiB."""
 
 
 class Store:
@@ -68,6 +37,8 @@ class Store:
         Raises:
             StoreUnreadable: the file is no healthy database of a version known here.
         """
+        self._path = path
+        self._effects: list[Callable[[], object]] = []
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._prepare()
@@ -100,29 +71,46 @@ class Store:
 
         Raises:
             StoreFull: the disk took no more; nothing changed.
+            StoreBusy: another program holds the database; nothing changed.
         """
         if self._db.in_transaction:
             yield
             return
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")
         except BaseException as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-                raise StoreFull from error
+            self._effects.clear()
+            if isinstance(error, sqlite3.OperationalError):
+                raise self._translated(error) from error
             raise
+        effects, self._effects = self._effects, []
+        for effect in effects:
+            effect()
+
+    def after_commit(self, effect: Callable[[], object]) -> None:
+        """Do what cannot be undone (tell, steer, kill) once the change is on the disk, or never."""
+        if self._db.in_transaction:
+            self._effects.append(effect)
+        else:
+            effect()
+
+    def _translated(self, error: sqlite3.OperationalError) -> StoreFull | StoreBusy:
+        if "full" in str(error):
+            return StoreFull()
+        return StoreBusy(why=error, path=self._path)
 
     # -- jobs ---------------------------------------------------------------------------------
 
     def jobs(self) -> list[Job]:
         """All jobs, in the order of their priority and place."""
-        rows = self._db.execute(
-            f"SELECT {_JOB_COLUMNS} FROM jobs ORDER BY priority DESC, position, id"
+        found = self._db.execute(
+            f"SELECT {rows.JOB} FROM jobs ORDER BY priority DESC, position, id"
         )
-        return [_job(row) for row in rows]
+        return [rows.job(row) for row in found]
 
     def job(self, job_id: int) -> Job:
         """One job.
@@ -130,12 +118,10 @@ class Store:
         Raises:
             UnknownJob: there is none of that number.
         """
-        row = self._db.execute(
-            f"SELECT {_JOB_COLUMNS} FROM jobs WHERE id = ?", (job_id,)
-        ).fetchone()
+        row = self._db.execute(f"SELECT {rows.JOB} FROM jobs WHERE id = ?", (job_id,)).fetchone()
         if row is None:
             raise UnknownJob(id=job_id)
-        return _job(row)
+        return rows.job(row)
 
     def recipe(self, job_id: int) -> tuple[str, str]:
         """The frozen recipe's text, and its folder.
@@ -150,8 +136,8 @@ class Store:
             raise UnknownJob(id=job_id)
         return row[0], row[1]
 
-    def add(self, new: NewJob, actor: str) -> Job:
-        """A new job at the end of the queue."""
+    def add(self, new: NewJob, actor: str, claim: Callable[[int], Path]) -> Job:
+        """A new job at the end of the queue; `claim` gives its number an output folder."""
         now = time.time()
         status: Status = Stashed() if new.stash else Queued()
         with self.transaction():
@@ -167,24 +153,29 @@ class Store:
                     now,
                     new.priority,
                     last + 1,
-                    _encode(status),
-                    _encode(Progress()),
+                    rows.encode(status),
+                    rows.encode(Progress()),
                 ),
             )
             job_id = cursor.lastrowid
             assert job_id is not None
-            folder = new.recipe.output.folder or f"output/{new.recipe.name}-{job_id}"
             self._db.execute(
-                "UPDATE jobs SET folder = ? WHERE id = ?",
-                (str(new.recipe_folder / folder), job_id),
+                "UPDATE jobs SET folder = ? WHERE id = ?", (str(claim(job_id)), job_id)
             )
             self._log(job_id, "", state_of(status), "add", "", actor)
         return self.job(job_id)
 
+    def writer(self, folder: Path) -> int | None:
+        """The job that writes to a folder, if there is one."""
+        row = self._db.execute("SELECT id FROM jobs WHERE folder = ?", (str(folder),)).fetchone()
+        return None if row is None else int(row[0])
+
     def change(self, job: Job, status: Status, event: str, *, cause: str, actor: str) -> Job:
         """The job in another state, and a line in the log of changes."""
         with self.transaction():
-            self._db.execute("UPDATE jobs SET status = ? WHERE id = ?", (_encode(status), job.id))
+            self._db.execute(
+                "UPDATE jobs SET status = ? WHERE id = ?", (rows.encode(status), job.id)
+            )
             self._log(job.id, job.state, state_of(status), event, cause, actor)
         return self.job(job.id)
 
@@ -207,7 +198,7 @@ class Store:
         """How far the job is."""
         with self.transaction():
             self._db.execute(
-                "UPDATE jobs SET progress = ? WHERE id = ?", (_encode(progress), job_id)
+                "UPDATE jobs SET progress = ? WHERE id = ?", (rows.encode(progress), job_id)
             )
 
     def set_place(self, job_id: int, *, priority: int, position: float) -> Job:
@@ -226,7 +217,7 @@ class Store:
             self._db.execute("DELETE FROM samples WHERE job = ?", (job_id,))
             self._db.execute(
                 "UPDATE jobs SET fresh = 1, progress = ? WHERE id = ?",
-                (_encode(Progress()), job_id),
+                (rows.encode(Progress()), job_id),
             )
 
     def remove(self, job_id: int) -> None:
@@ -248,7 +239,6 @@ class Store:
                 "INSERT INTO attempts (job, number, token, fresh) VALUES (?, ?, ?, ?)",
                 (job_id, last + 1, secrets.token_hex(16), fresh),
             )
-            self._db.execute("UPDATE jobs SET fresh = 0 WHERE id = ?", (job_id,))
         attempt = self.attempt(job_id)
         assert attempt is not None
         return attempt
@@ -262,20 +252,28 @@ class Store:
         ).fetchone()
         if row is None:
             return None
-        ending = None if row[6] is None else _endings.decode(row[6])
+        ending = None if row[6] is None else rows.endings.decode(row[6])
         return Attempt(row[0], row[1], row[2], bool(row[3]), row[4], bool(row[5]), ending)
 
-    def vain_attempts(self, job_id: int) -> int:
-        """How many of the newest tries wrote no checkpoint, in a row."""
-        rows = self._db.execute(
-            "SELECT saved FROM attempts WHERE job = ? ORDER BY number DESC", (job_id,)
-        )
-        count = 0
-        for (saved,) in rows:
-            if saved:
-                break
-            count += 1
-        return count
+    def mark_begun(self, job_id: int) -> None:
+        """What an earlier run left is cleared away: the next attempt may go on from this one."""
+        with self.transaction():
+            self._db.execute("UPDATE jobs SET fresh = 0 WHERE id = ?", (job_id,))
+
+    def deaths(self, job_id: int) -> int:
+        """How often its runs died since one of them saved, and since somebody last said go on."""
+        saved = self._db.execute(
+            "SELECT count(*) FROM attempts WHERE job = ?1 AND number >"
+            " (SELECT coalesce(max(number), 0) FROM attempts WHERE job = ?1 AND saved)",
+            (job_id,),
+        ).fetchone()[0]
+        died = self._db.execute(
+            "SELECT count(*) FROM transitions WHERE job = ?1 AND event = 'died' AND number >"
+            " (SELECT max(number) FROM transitions WHERE job = ?1"
+            "  AND event IN ('add', 'enqueue', 'resume', 'restart'))",
+            (job_id,),
+        ).fetchone()[0]
+        return int(min(saved, died))
 
     def acknowledge(self, attempt: Attempt, number: int) -> None:
         """All reports up to this one are stored."""
@@ -287,7 +285,7 @@ class Store:
 
     def set_ending(self, attempt: Attempt, ending: EndReport) -> None:
         """Its last word, acted on when the process is gone."""
-        self._set_attempt(attempt, "ending", _encode(ending))
+        self._set_attempt(attempt, "ending", rows.encode(ending))
 
     def _set_attempt(self, attempt: Attempt, column: str, value: object) -> None:
         with self.transaction():
@@ -312,86 +310,60 @@ class Store:
 
     def points(self, job_id: int, after: int, limit: int) -> list[Point]:
         """Steps after one, in order."""
-        rows = self._db.execute(
-            "SELECT step, time, loss, learning_rate, grad_norm, images_per_second FROM metrics"
-            " WHERE job = ? AND step > ? ORDER BY step LIMIT ?",
+        found = self._db.execute(
+            f"SELECT {rows.POINT} FROM metrics WHERE job = ? AND step > ? ORDER BY step LIMIT ?",
             (job_id, after, limit),
         )
-        return [_point(row) for row in rows]
+        return [rows.point(row) for row in found]
 
-    def last_points(self, job_id: int, count: int) -> list[Point]:
-        """The newest steps, in order."""
-        rows = self._db.execute(
-            "SELECT step, time, loss, learning_rate, grad_norm, images_per_second FROM metrics"
-            " WHERE job = ? ORDER BY step DESC LIMIT ?",
-            (job_id, count),
+    def points_up_to(self, job_id: int, step: int, count: int) -> list[Point]:
+        """The last steps up to one, in order; a resumed run has old ones beyond its own."""
+        found = self._db.execute(
+            f"SELECT {rows.POINT} FROM metrics"
+            " WHERE job = ? AND step <= ? ORDER BY step DESC LIMIT ?",
+            (job_id, step, count),
         ).fetchall()
-        return [_point(row) for row in reversed(rows)]
+        return [rows.point(row) for row in reversed(found)]
 
     def losses(self, job_id: int) -> list[tuple[int, float]]:
         """Every step and its loss."""
-        rows = self._db.execute(
+        found = self._db.execute(
             "SELECT step, loss FROM metrics WHERE job = ? ORDER BY step", (job_id,)
         )
-        return [(step, math.nan if loss is None else loss) for step, loss in rows]
+        return [(step, math.nan if loss is None else loss) for step, loss in found]
 
     def add_sample(self, job_id: int, picture: SamplePicture) -> None:
         """A picture drawn."""
         with self.transaction():
             self._db.execute(
                 "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)",
-                (job_id, picture.step, picture.index, _encode(picture)),
+                (job_id, picture.step, picture.index, rows.encode(picture)),
             )
 
     def samples(self, job_id: int, *, newest: bool) -> list[SamplePicture]:
         """The pictures, by step and prompt."""
-        rows = self._db.execute(
+        found = self._db.execute(
             "SELECT picture FROM samples WHERE job = ?1 AND (NOT ?2 OR step ="
-            " (SELECT max(step) FROM samples WHERE job = ?1)) ORDER BY step, number",
-            (job_id, newest),
-        )
-        return [_pictures.decode(row[0]) for row in rows]
+            " (SELECT max(step) FROM samples WHERE job = ?1))"
+            " ORDER BY step DESC, number DESC LIMIT ?3",
+            (job_id, newest, MAX_PICTURES),
+        ).fetchall()
+        return [rows.pictures.decode(row[0]) for row in reversed(found)]
 
     # -- commands -----------------------------------------------------------------------------
 
     def recall(self, command_id: str) -> AnyReply | None:
         """The reply that a command of this id had already."""
         row = self._db.execute("SELECT reply FROM commands WHERE id = ?", (command_id,)).fetchone()
-        return None if row is None else _replies.decode(row[0])
+        return None if row is None else rows.replies.decode(row[0])
 
     def remember(self, command_id: str, reply: AnyReply) -> None:
         """Keep the reply, in the transaction of what the command did."""
         with self.transaction():
             self._db.execute(
-                "INSERT INTO commands VALUES (?, ?, ?)", (command_id, _encode(reply), time.time())
+                "INSERT INTO commands VALUES (?, ?, ?)",
+                (command_id, rows.encode(reply), time.time()),
             )
             self._db.execute(
                 "DELETE FROM commands WHERE time < ?", (time.time() - REMEMBERED_SECONDS,)
             )
-
-
-def _job(row: tuple[Any, ...]) -> Job:
-    id_, name, status, folder, steps, created, priority, position, progress = row
-    return Job(
-        id=id_,
-        name=name,
-        status=_statuses.decode(status),
-        folder=folder,
-        max_train_steps=steps,
-        created=created,
-        priority=priority,
-        position=position,
-        progress=_progresses.decode(progress),
-    )
-
-
-def _point(row: tuple[Any, ...]) -> Point:
-    step, at, loss, learning_rate, grad_norm, images_per_second = row
-    return Point(
-        step=step,
-        time=at,
-        loss=math.nan if loss is None else loss,  # SQLite has no NaN and keeps null instead
-        learning_rate=learning_rate,
-        grad_norm=math.nan if grad_norm is None else grad_norm,
-        images_per_second=images_per_second,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -10,9 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
-
-from lorad.daemon.store import Attempt
+from lorad.daemon.rows import Attempt
 from lorad.shared.endpoints import Home
 from lorad.shared.jobs import Process
 
@@ -30,6 +29,7 @@ class Supervisor:
         self._home = home
         self._umask = umask
         self._watched: dict[int, int] = {}  # descriptor -> job
+        self._pids: dict[int, int] = {}  # job -> pid, as long as it is watched
         self._children: dict[int, subprocess.Popen[bytes]] = {}  # job -> its process, if ours
         self._exit_codes: dict[int, int] = {}
 
@@ -55,7 +55,9 @@ class Supervisor:
                 umask=self._umask,
             )
         self._children[attempt.job_id] = child
-        process = Process(pid=child.pid, created=psutil.Process(child.pid).create_time(), gpu=gpu)
+        self._exit_codes.pop(attempt.job_id, None)
+        # Ours cannot be reaped by anybody else, so the pid is its own until then.
+        process = Process(pid=child.pid, birth=birth(child.pid) or "", gpu=gpu)
         self.watch(attempt.job_id, process)
         return process
 
@@ -85,29 +87,33 @@ class Supervisor:
     def watch(self, job_id: int, process: Process) -> bool:
         """Begin to watch a process, ours or an earlier daemon's; false if it is gone."""
         try:
-            if abs(psutil.Process(process.pid).create_time() - process.created) > 0.02:
-                return False
             descriptor = os.pidfd_open(process.pid)
-        except (psutil.NoSuchProcess, ProcessLookupError):
+        except ProcessLookupError:
+            return False
+        if birth(process.pid) != process.birth:  # asked while the descriptor holds the pid
+            os.close(descriptor)
             return False
         self._watched[descriptor] = job_id
+        self._pids[job_id] = process.pid
         return True
 
     def gone(self, descriptor: int) -> int:
         """Forget a process whose descriptor turned readable; the job that it worked on."""
         job_id = self._watched.pop(descriptor)
         os.close(descriptor)
+        self._pids.pop(job_id, None)
         if child := self._children.pop(job_id, None):
+            _kill_group(child.pid)  # what it started and left behind may hold the card's memory
             self._exit_codes[job_id] = child.wait()
         return job_id
 
     def last_words(self, job_id: int) -> str:
         """How the process ended and the last line that it printed, as one sentence."""
-        code = self._exit_codes.pop(job_id, None)
+        code = self._exit_codes.get(job_id)
         if code is None:
             how = "Its process is gone"
         elif code < 0:
-            how = f"Its process was killed by {signal.Signals(-code).name}"
+            how = f"Its process was killed by {_signal_name(-code)}"
         else:
             how = f"Its process ended with exit code {code}"
         line = _last_line(self._home.log(job_id))
@@ -115,10 +121,9 @@ class Supervisor:
 
     def kill(self, job_id: int) -> None:
         """End the process and all that it started, at once."""
-        for descriptor, watched in self._watched.items():
-            if watched == job_id:
-                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-                log.warning("job %d: its process was killed", job_id)
+        if pid := self._pids.get(job_id):
+            _kill_group(pid)  # a session of its own, so the group is all that it started
+            log.warning("job %d: its process was killed", job_id)
 
     def close(self) -> None:
         """Watch no more; the processes live on."""
@@ -126,6 +131,29 @@ class Supervisor:
             os.close(descriptor)
         for child in self._children.values():
             child.returncode = child.returncode or 0  # it is let go on purpose
+
+
+def birth(pid: int) -> str | None:
+    """What no other process has: this boot, and the clock ticks into it; none if it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    # The name, in brackets, may hold anything; starttime is field 22 of the line, proc(5).
+    return f"{boot}/{stat.rpartition(')')[2].split()[19]}"
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # the real-time ones have no names
+        return f"signal {number}"
 
 
 def _last_line(path: Path) -> str:

@@ -1,6 +1,6 @@
 """The gauges: what the driver and the kernel say of the machine.
 
-They are read in a thread of their own, since a driver may hang; a failing card only blanks them.
+They are read in a thread of their own, since a driver may hang.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+import msgspec
 import psutil
 
 from lorad.shared.jobs import Gpu, Host
@@ -48,9 +49,16 @@ class NvmlCards:
         ]
 
     def sample(self) -> list[Gpu]:
-        """Every card that still answers."""
+        """Every card that still answers.
+
+        Raises:
+            BlindError: none does, which is no reason to train as if there were none.
+        """
         cards = (self._card(index, handle) for index, handle in enumerate(self._handles))
-        return [card for card in cards if card is not None]
+        found = [card for card in cards if card is not None]
+        if self._handles and not found:
+            raise BlindError("no card answers")
+        return found
 
     def _card(self, index: int, handle: Any) -> Gpu | None:
         nvml = self._nvml
@@ -84,15 +92,22 @@ class NvmlCards:
             return None
 
 
+class BlindError(Exception):
+    """There are cards, or may be, and they cannot be read."""
+
+
 class NoCards:
     """A box without a GPU that can be used."""
 
-    def __init__(self, note: str) -> None:
-        """`note` says why."""
+    def __init__(self, note: str, *, blind: bool = False) -> None:
+        """`note` says why; `blind` when there may well be cards."""
         self.note = note
+        self._blind = blind
 
     def sample(self) -> list[Gpu]:
         """None."""
+        if self._blind:
+            raise BlindError(self.note)
         return []
 
 
@@ -131,9 +146,12 @@ def find_cards() -> Cards:
         return NvmlCards()
     except ImportError:
         return NoCards("nvidia-ml-py is not installed, so GPUs cannot be seen")
-    except Exception as error:  # NVMLError, whose class only exists where pynvml does
+    except Exception as error:  # NVMLError, whose classes only exist where pynvml does
         log.info("no GPU gauges: %s", error)
-        return NoCards("no NVIDIA driver here; training uses the CPU")
+        if type(error).__name__ in ("NVMLError_LibraryNotFound", "NVMLError_DriverNotLoaded"):
+            return NoCards("no NVIDIA driver here; training uses the CPU")
+        # As after an update of the driver, until the reboot.
+        return NoCards(f"the NVIDIA driver does not work ({error})", blind=True)
 
 
 class Reading(NamedTuple):
@@ -141,6 +159,8 @@ class Reading(NamedTuple):
 
     gpus: list[Gpu]
     host: Host
+    blind: str = ""
+    """Why the cards cannot be read, when there may be some: nothing is started then."""
 
 
 class Gauges:
@@ -177,7 +197,11 @@ class Gauges:
             memory_used_bytes=memory.total - memory.available,
             gpu_note=self._cards.note,
         )
-        return Reading(self._cards.sample(), host)
+        try:
+            return Reading(self._cards.sample(), host)
+        except BlindError as error:
+            log.warning("the GPUs cannot be read: %s", error)
+            return Reading([], msgspec.structs.replace(host, gpu_note=str(error)), str(error))
 
 
 def _text(value: str | bytes) -> str:

@@ -7,6 +7,7 @@ Without a daemon the run trains on; the next one is greeted within seconds.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -28,6 +29,7 @@ from lorad.shared.messages import (
     Reports,
     RunHello,
     RunWelcome,
+    SampleReport,
     Steer,
 )
 
@@ -35,9 +37,10 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.1
 SEND_SECONDS = 0.25
 """Between two batches: a screen is not drawn more often, and each one is flushed to the disk."""
-SILENCE_SECONDS = 2.0
+GREET_SECONDS = 2.0
 """A daemon that said nothing for so long is greeted (again)."""
 BATCH = 200
+BATCH_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,6 @@ class Identity:
     job_id: int
     attempt: int
     token: str
-    pid: int
     endpoint: str
     run_folder: Path
 
@@ -138,12 +140,12 @@ class Uplink:
 
     def _greet(self) -> None:
         now = time.monotonic()
-        if now - max(self._heard, self._greeted) < SILENCE_SECONDS:
+        if now - max(self._heard, self._greeted) < GREET_SECONDS:
             return
         self._greeted = now
         self._in_flight = 0
         me = self._identity
-        self._send(RunHello(id=me.job_id, token=me.token, pid=me.pid, attempt=me.attempt))
+        self._send(RunHello(id=me.job_id, token=me.token, attempt=me.attempt))
 
     def _send_batch(self) -> None:
         if self._in_flight or not self._unstored or not self._assigned.is_set():
@@ -152,7 +154,13 @@ class Uplink:
         if now - self._sent < SEND_SECONDS and not self._closing.is_set():
             return
         self._sent = now
-        batch = [self._unstored[i] for i in range(min(BATCH, len(self._unstored)))]
+        batch: list[AnyReport] = []
+        size = 0
+        for report in itertools.islice(self._unstored, BATCH):
+            size += len(report.picture.thumb) if isinstance(report, SampleReport) else 200
+            if batch and size > BATCH_BYTES:
+                break  # the daemon's socket refuses a message of a MiB, and the line with it
+            batch.append(report)
         if self._send(Reports(first=self._acknowledged + 1, reports=batch)):
             self._in_flight = len(batch)
 

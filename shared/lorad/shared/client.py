@@ -57,10 +57,8 @@ from lorad.shared.messages import (
     job_topic,
 )
 
-HEARTBEAT_SECONDS = 1.0
-"""A daemon is never silent for longer."""
 SILENCE_SECONDS = 5.0
-"""After this long without a word it is not there."""
+"""A daemon beats once a second; after this long without a word it is not there."""
 
 
 class Heard(NamedTuple):
@@ -198,33 +196,49 @@ class Client:
         return welcome.daemon
 
     @overload
-    def ask(self, request: GetStatus, timeout: float = ...) -> Status: ...
+    def ask(
+        self, request: GetStatus, timeout: float = ..., command_id: str | None = ...
+    ) -> Status: ...
     @overload
-    def ask(self, request: AddJob, timeout: float = ...) -> Added: ...
+    def ask(self, request: AddJob, timeout: float = ..., command_id: str | None = ...) -> Added: ...
     @overload
-    def ask(self, request: WhyJob, timeout: float = ...) -> Why: ...
+    def ask(self, request: WhyJob, timeout: float = ..., command_id: str | None = ...) -> Why: ...
     @overload
-    def ask(self, request: GetRecipe, timeout: float = ...) -> RecipeText: ...
+    def ask(
+        self, request: GetRecipe, timeout: float = ..., command_id: str | None = ...
+    ) -> RecipeText: ...
     @overload
-    def ask(self, request: GetMetrics, timeout: float = ...) -> Metrics: ...
+    def ask(
+        self, request: GetMetrics, timeout: float = ..., command_id: str | None = ...
+    ) -> Metrics: ...
     @overload
-    def ask(self, request: GetChart, timeout: float = ...) -> Chart: ...
+    def ask(
+        self, request: GetChart, timeout: float = ..., command_id: str | None = ...
+    ) -> Chart: ...
     @overload
-    def ask(self, request: GetSamples, timeout: float = ...) -> Samples: ...
+    def ask(
+        self, request: GetSamples, timeout: float = ..., command_id: str | None = ...
+    ) -> Samples: ...
     @overload
-    def ask(self, request: GetLog, timeout: float = ...) -> Log: ...
+    def ask(self, request: GetLog, timeout: float = ..., command_id: str | None = ...) -> Log: ...
     @overload
-    def ask(self, request: AnyRequest, timeout: float = ...) -> AnyReply: ...
+    def ask(
+        self, request: AnyRequest, timeout: float = ..., command_id: str | None = ...
+    ) -> AnyReply: ...
 
-    def ask(self, request: AnyRequest, timeout: float = 15.0) -> AnyReply:
+    def ask(
+        self, request: AnyRequest, timeout: float = 15.0, command_id: str | None = None
+    ) -> AnyReply:
         """The daemon's answer.
+
+        A command that got no answer may be sent again with the same `command_id`: it acts once.
 
         Raises:
             RequestRefused: it said no; the message is the sentence for the user.
             DaemonError: it is not there or does not answer.
         """
         epoch = self.daemon.epoch
-        return self._exchange(request, uuid.uuid4().hex, epoch, timeout)
+        return self._exchange(request, command_id or uuid.uuid4().hex, epoch, timeout)
 
     def _exchange(self, request: AnyRequest, id: str, epoch: str, timeout: float) -> AnyReply:
         assert self._control is not None
@@ -281,8 +295,10 @@ class Client:
             yield job
             while not isinstance(job.status, Ended):
                 heard = early.pop(0) if early else watch.receive(SILENCE_SECONDS)
-                if heard is None:
-                    job = self.job(job_id)  # raises when nobody is there; else news was lost
+                if heard is None or heard.header.epoch != self.daemon.epoch:
+                    # Silence, or another daemon: news may be lost. Raises when nobody is there.
+                    self.greet()
+                    job = self.job(job_id)
                     yield job
                 elif isinstance(heard.event, JobRemoved) and heard.event.id == job_id:
                     return

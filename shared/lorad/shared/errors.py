@@ -162,7 +162,7 @@ class DiskFull(LoradError):
 
 class NotFinite(LoradError):
     """The weights hold a NaN or an infinity at step {step}, so nothing was saved over the last
-    good checkpoint. Lower the learning rate and resume."""
+    good checkpoint. Lower `learning_rate` and add the recipe again."""
 
 
 class OutOfMemory(LoradError):
@@ -222,6 +222,11 @@ class StoreFull(DaemonError):
     again."""
 
 
+class StoreBusy(DaemonError):
+    """The queue's database cannot be written now ({why}), so nothing was changed. Try again; if it
+    stays so, see what else has {path} open."""
+
+
 class UnsupportedProtocol(DaemonError):
     """This client speaks protocol {theirs}, the daemon speaks {ours}. Install the same version of
     lorad for both, then `lorad down` and `lorad up`."""
@@ -230,6 +235,8 @@ class UnsupportedProtocol(DaemonError):
 class StaleEpoch(DaemonError):
     """The daemon was restarted meanwhile, so nothing was done. Look at the queue and say it
     again."""
+
+    exit_code = 3
 
 
 class BadRequest(DaemonError):
@@ -247,6 +254,13 @@ class UnknownJob(DaemonError):
 class FolderTaken(DaemonError):
     """Job {id} writes to {folder} already. Set another `output.folder`, or leave it out to get one
     of its own."""
+
+    exit_code = 2
+
+
+class FolderUsed(DaemonError):
+    """{folder} holds checkpoints of an earlier run already. Set another `output.folder`, leave it
+    out to get one of its own, or move them away."""
 
     exit_code = 2
 

@@ -8,11 +8,12 @@ from msgspec import Struct
 
 
 class Process(Struct, frozen=True, kw_only=True):
-    """The process that trains a job: pid and kernel start time together name it for good."""
+    """The process that trains a job: pid and birth together name it for good."""
 
     pid: int
-    created: float
-    """Start time by the kernel, seconds since the epoch: a reused pid has another."""
+    birth: str
+    """The kernel's boot and the clock ticks since then: a reused pid has another, and setting the
+    clock does not change it."""
     gpu: str | None = None
     """The card's UUID; none on a box without a GPU."""
 
@@ -44,6 +45,8 @@ class Pausing(Struct, frozen=True, kw_only=True, tag="pausing"):
     """Finishes its step and writes a checkpoint, to leave the device."""
 
     process: Process
+    cause: str = ""
+    """As `Paused` will have it."""
 
 
 class Paused(Struct, frozen=True, kw_only=True, tag="paused"):

@@ -261,7 +261,7 @@ class Status(Reply, frozen=True, tag="status"):
     jobs: list[Job]
     """In the order in which they start or started."""
     heads: dict[str, int]
-    """The newest number of every stream, so that older events can be dropped."""
+    """The newest number of every stream that spoke within a minute: older events can be dropped."""
 
 
 class Added(Reply, frozen=True, tag="added"):
@@ -505,7 +505,6 @@ class RunHello(Message, frozen=True, tag="run_hello"):
 
     id: int
     token: str
-    pid: int
     attempt: int
 
 

@@ -19,11 +19,14 @@ from lorad.shared.errors import (
     WrongValue,
 )
 
-Count = Annotated[int, Meta(ge=1)]
-Whole = Annotated[int, Meta(ge=0)]
-Rate = Annotated[float, Meta(gt=0)]
+# Bounds that no sane value meets keep out what neither the database nor the wire can hold:
+# integers beyond 64 bits, infinity, NaN.
+LARGEST = 1e38
+Count = Annotated[int, Meta(ge=1, le=2**31)]
+Whole = Annotated[int, Meta(ge=0, le=2**62)]
+Rate = Annotated[float, Meta(gt=0, le=LARGEST)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-NotNegative = Annotated[float, Meta(ge=0)]
+NotNegative = Annotated[float, Meta(ge=0, le=LARGEST)]
 Side = Annotated[int, Meta(ge=8, le=4096, multiple_of=8)]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -62,7 +65,7 @@ class Lora(_Section, frozen=True):
     """`[lora]`: the adapter, as peft's LoraConfig names it."""
 
     rank: Count = 16
-    alpha: Annotated[float, Meta(gt=0)] | None = None
+    alpha: Rate | None = None
     """None: equal to the rank, so that the update is not scaled."""
     target_modules: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
     """Ends of layer names in the U-Net; attention by default."""
@@ -88,7 +91,7 @@ class Train(_Section, frozen=True):
     checkpointing_steps: Count = 500
     exact: bool | None = None
     """Only what repeats bit for bit. None: true on a CPU, false on a GPU."""
-    gpu_memory_gib: NotNegative = 0.0
+    gpu_memory_gib: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
     """Free memory that a card must have before the run starts on it; 0: estimated."""
 
 

@@ -17,7 +17,9 @@ try:
     _, text = load_recipe(file)
     with Client(name="submit_job") as daemon:
         for seed in sys.argv[2:]:
-            varied = re.sub(r"(?m)^seed = \d+", f"seed = {int(seed)}", text)
+            varied = re.sub(r"(?ms)^(\[train\].*?^seed\s*=\s*)\d+", rf"\g<1>{int(seed)}", text)
+            if f"seed = {int(seed)}" not in varied:
+                sys.exit("The recipe has no `seed = ` in its [train] to vary.")
             print(daemon.ask(AddJob(recipe=varied, folder=str(file.parent))).job.id)
 except LoradError as error:
     print(error, file=sys.stderr)

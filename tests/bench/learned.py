@@ -14,7 +14,7 @@ from PIL import Image
 
 from lorad.daemon.training import keyed, objective
 from lorad.daemon.training.data import find_items
-from lorad.daemon.training.data.pictures import load_pixels
+from lorad.daemon.training.data.pictures import decode, fit
 from lorad.daemon.training.families import Family, load_family
 from lorad.shared.recipe import Recipe
 
@@ -48,7 +48,7 @@ def main() -> None:
     recipe, recipe_folder = msgspec.convert(state["recipe"], Recipe), Path(state["recipe_folder"])
     family = load_family(recipe.model, recipe_folder, torch.device("cpu"), torch.float32)
     items = find_items(recipe, recipe_folder)
-    pixels = load_pixels(items, recipe.train.resolution)
+    pixels = torch.stack([fit(decode(item.read()), recipe.train.resolution) for item in items])
     latents = family.encode_pictures(pixels)[:, 0] * family.scaling
     text = family.encode_captions([item.caption for item in items])
     before = loss_on_fixed_noise(family, latents, text)

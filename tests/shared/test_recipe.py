@@ -35,6 +35,15 @@ DATA = '[data]\npath = "p"\n'
         (f'name = "a"\n{DATA}dataset_name = "b/c"', WrongValue, "not both"),
         (f'name = "a"\n{DATA}[lora]\ntarget_modules = []', WrongValue, "nothing would be trained"),
         (f'name = "a"\n{DATA}[output]\nkeep = 1', WrongValue, "`output.keep`"),
+        (f'name = "adapter"\n{DATA}', WrongValue, "another file in the output"),
+        (f'name = "a"\n{DATA}[train]\nseed = {2**70}', WrongValue, "`train.seed`"),
+        (f'name = "a"\n{DATA}[train]\nlearning_rate = inf', WrongValue, "`train.learning_rate`"),
+        (f'name = "a"\n{DATA}[train]\nlearning_rate = nan', WrongValue, "`train.learning_rate`"),
+        (
+            f'name = "a"\n{DATA}[schedule]\nlr_scheduler = "constant"\nlr_warmup_steps = 3',
+            WrongValue,
+            "constant_with_warmup",
+        ),
     ],
 )
 def test_mistake_gets_its_sentence(text: str, error: type[RecipeError], sentence: str) -> None:

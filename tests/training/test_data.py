@@ -13,7 +13,7 @@ from support import small_data
 
 from lorad.daemon.training.data import find_items
 from lorad.daemon.training.data.cache import Cache
-from lorad.daemon.training.data.pictures import decode, fit, load_pixels
+from lorad.daemon.training.data.pictures import Broken, decode, fit
 from lorad.shared import errors
 from lorad.shared.recipe import parse_recipe
 
@@ -41,6 +41,30 @@ def test_metadata_jsonl_in_a_subfolder_with_a_byte_order_mark(tmp_path: Path) ->
     (tmp_path / "pictures" / "metadata.jsonl").write_text("\ufeff" + line + "\n\n")
     (item,) = items(tmp_path)
     assert item.caption == "a Zoë"  # the only other column of strings
+
+
+def test_captions_that_are_no_strings_are_refused(tmp_path: Path) -> None:
+    metadata(tmp_path, '{"file_name": "a.png", "text": ["one", "two"]}', "metadata.jsonl")
+    with pytest.raises(errors.CaptionColumn, match="it has none"):
+        items(tmp_path)
+
+
+def test_a_caption_may_hold_any_line_of_unicode(tmp_path: Path) -> None:
+    metadata(tmp_path, '{"file_name": "a.png", "text": "one\u2028two"}', "metadata.jsonl")
+    assert items(tmp_path)[0].caption == "one\u2028two"
+
+
+def test_hidden_files_and_links(tmp_path: Path) -> None:
+    write_picture(tmp_path / "elsewhere" / "real.png")
+    pictures = tmp_path / "pictures"
+    write_picture(pictures / ".ipynb_checkpoints" / "a.png")
+    (pictures / "._a.png").write_bytes(b"junk")
+    (pictures / "linked.png").symlink_to(tmp_path / "elsewhere" / "real.png")
+    (pictures / "metadata.csv").write_text("file_name,text\nlinked.png,a link\n")
+    assert [item.name for item in items(tmp_path)] == ["linked.png"]
+    (pictures / "metadata.csv").unlink()
+    (pictures / "linked.txt").write_text("a link")
+    assert [item.name for item in items(tmp_path)] == ["linked.png"]
 
 
 def test_sidecar_txt(tmp_path: Path) -> None:
@@ -91,6 +115,9 @@ def metadata(folder: Path, text: str, name: str = "metadata.csv") -> None:
         ("file_name,text\n", errors.NoPictures, "is empty"),
         ("file_name,one,two\na.png,x,y\n", errors.CaptionColumn, "one of: one, two"),
         ('file_name,text\na.png,"x\n', errors.BadMetadata, "unexpected end"),
+        ("file_name,text\na.png,x\n./a.png,y\n", errors.BadMetadata, "lists a.png twice"),
+        (f"file_name,text\n{'x' * 300},a.png\n", errors.ListedFileMissing, "not there"),
+        ("file_name,text\n,x\n", errors.BadMetadata, "no usable `file_name`"),
     ],
 )
 def test_mistakes_in_metadata(
@@ -132,8 +159,21 @@ def test_every_broken_picture_is_named(tmp_path: Path) -> None:
     good = (tmp_path / "pictures" / "anchor.png").read_bytes()
     (tmp_path / "pictures" / "ambulance.png").write_bytes(good[: len(good) // 2])
     (tmp_path / "pictures" / "alarm-clock.png").write_bytes(b"GIF89a nonsense")
+    broken = Broken()
+    decoded = [broken.try_decode(item.name, item.read) for item in items(tmp_path)]
+    assert [picture is None for picture in decoded] == [True, True, False]
     with pytest.raises(errors.BrokenPicture, match=r"alarm-clock\.png, ambulance\.png cannot"):
-        load_pixels(items(tmp_path), 64)
+        broken.refuse()
+
+
+def test_what_is_no_picture_is_said_without_pillows_words() -> None:
+    broken = Broken()
+    for name, data in (("a", b"text"), ("b", png_of(Image.new("I;16", (4, 4), 20000)))):
+        broken.try_decode(name, lambda data=data: data)
+    with pytest.raises(errors.BrokenPicture, match="a, b cannot be decoded: it is no picture"):
+        broken.refuse()
+    with pytest.raises(ValueError, match="16 bits"):
+        decode(png_of(Image.new("I;16", (4, 4), 20000)))
 
 
 def png_of(picture: Image.Image, **options: object) -> bytes:

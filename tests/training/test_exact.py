@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from support import small_recipe
 
 from lorad.daemon.training import checkpoint
 from lorad.shared.errors import CannotContinue, CheckpointUnusable, DataChanged
-from lorad.shared.messages import AnyReport, SampleReport, SavedReport
+from lorad.shared.messages import AnyReport, ReadyReport, SampleReport, SavedReport
 
 from .runs import Line, run, weights
 
@@ -134,6 +135,38 @@ def test_another_seed_is_another_run(
     other.write_text(recipe.read_text().replace("seed = 7", "seed = 8"))
     run(other, tmp_path / "out", Line())
     assert not equal(weights(tmp_path / "out"), wanted)
+
+
+def test_a_cache_that_was_deleted_changes_nothing(
+    whole: tuple[Path, dict[str, torch.Tensor], Line], tmp_path: Path
+) -> None:
+    recipe, wanted, _ = whole
+    run(recipe, tmp_path / "out", Line(stop_after=1))
+    entries = list((recipe.parent / "cache").rglob("*.safetensors"))
+    assert len(entries) >= 12  # six pictures, six captions and the empty one
+    for entry in entries[::2]:
+        entry.unlink()
+    run(recipe, tmp_path / "out", Line())
+    assert equal(weights(tmp_path / "out"), wanted)
+
+
+def test_saving_twice_at_one_step_keeps_the_checkpoint(
+    whole: tuple[Path, dict[str, torch.Tensor], Line], tmp_path: Path
+) -> None:
+    recipe, _, _ = whole
+    out = tmp_path / "out"
+    run(recipe, out, Line(stop_after=1))
+    first = (out / "checkpoint-1").stat().st_ino
+    assert run(recipe, out, Unwelcome()) == "yielded"
+    assert (out / "checkpoint-1").stat().st_ino == first
+
+
+class Unwelcome(Line):
+    """Wanted while it loads, and no longer when it could take a step."""
+
+    @property
+    def wanted(self) -> Literal["run", "pause", "cancel"]:
+        return "pause" if any(isinstance(r, ReadyReport) for r in self.reports) else "run"
 
 
 def test_going_on_with_another_recipe_is_refused(

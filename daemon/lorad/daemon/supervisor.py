@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lorad.daemon.rows import Attempt
+from lorad.daemon.telemetry import FAKE_UUID
 from lorad.shared.endpoints import Home
 from lorad.shared.jobs import Process
 
 log = logging.getLogger(__name__)
+LAUNCHERS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "PMI_RANK")
+"""What torchrun and srun leave behind; with it accelerate waits for other processes."""
 
 
 class Supervisor:
@@ -80,8 +83,12 @@ class Supervisor:
             CUBLAS_WORKSPACE_CONFIG=":4096:8",
             CUDA_DEVICE_ORDER="PCI_BUS_ID",
         )
+        for name in LAUNCHERS:
+            env.pop(name, None)
         if gpu is not None:
             env["CUDA_VISIBLE_DEVICES"] = gpu
+            if not gpu.startswith(FAKE_UUID):
+                env["LORAD_GPU"] = gpu  # to train on the CPU instead would be a silent disaster
         return env
 
     def watch(self, job_id: int, process: Process) -> bool:

@@ -18,6 +18,7 @@ from lorad.shared.jobs import Gpu, Host
 
 log = logging.getLogger(__name__)
 PERIOD_SECONDS = 1.0
+FAKE_UUID = "GPU-fake-"
 _T = TypeVar("_T")
 
 
@@ -55,8 +56,8 @@ class NvmlCards:
             BlindError: none does, which is no reason to train as if there were none.
         """
         cards = (self._card(index, handle) for index, handle in enumerate(self._handles))
-        found = [card for card in cards if card is not None]
-        if self._handles and not found:
+        found = [card for card in cards if card is not None and _visible(card)]
+        if self._handles and not found and os.environ.get("CUDA_VISIBLE_DEVICES") is None:
             raise BlindError("no card answers")
         return found
 
@@ -124,7 +125,7 @@ class FakeCards:
         """Idle cards."""
         return [
             Gpu(
-                uuid=f"GPU-fake-{index}",
+                uuid=f"{FAKE_UUID}{index}",
                 index=index,
                 name="Fake RTX",
                 memory_total_bytes=24 << 30,
@@ -202,6 +203,15 @@ class Gauges:
         except BlindError as error:
             log.warning("the GPUs cannot be read: %s", error)
             return Reading([], msgspec.structs.replace(host, gpu_note=str(error)), str(error))
+
+
+def _visible(card: Gpu) -> bool:
+    """Whether the user left this card to us: CUDA_VISIBLE_DEVICES names indices or UUIDs."""
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if wanted is None:
+        return True
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    return any(name == str(card.index) or card.uuid.startswith(name) for name in names)
 
 
 def _text(value: str | bytes) -> str:

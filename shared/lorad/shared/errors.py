@@ -166,8 +166,23 @@ class NotFinite(LoradError):
 
 
 class OutOfMemory(LoradError):
-    """The GPU ran out of memory at step {step}. Lower `train_batch_size` or `resolution`, or set
+    """The GPU ran out of memory {when}. Lower `train_batch_size` or `resolution`, or set
     `gradient_checkpointing = true`, and add the recipe again."""
+
+
+class NoCuda(LoradError):
+    """This run was given the GPU {gpu}, but torch finds no CUDA ({why}). Install a CUDA build of
+    torch that the driver knows; to train on the CPU, start the daemon with CUDA_VISIBLE_DEVICES
+    set to nothing."""
+
+
+class CheckpointDamaged(LoradError):
+    """{folder} is not on the disk as it was written ({why}); the disk may be failing. `lorad
+    resume` goes on from the checkpoint before it."""
+
+
+class NoCheckpoint(LoradError):
+    """{folder} holds no checkpoint, so it is not known which model its LoRA belongs to."""
 
 
 class CheckpointUnusable(LoradError):

@@ -29,6 +29,8 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 NotNegative = Annotated[float, Meta(ge=0, le=LARGEST)]
 Side = Annotated[int, Meta(ge=8, le=4096, multiple_of=8)]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+RESERVED = frozenset({"adapter", "optimizer", "pytorch_lora_weights"})
+"""The run's own files, beside which `<name>.safetensors` is written."""
 
 
 class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +72,11 @@ class Lora(_Section, frozen=True):
     target_modules: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
     """Ends of layer names in the U-Net; attention by default."""
 
+    @property
+    def lora_alpha(self) -> float:
+        """The alpha that holds, as peft names it."""
+        return self.alpha or self.rank
+
 
 class Train(_Section, frozen=True):
     """`[train]`: the loop."""
@@ -86,7 +93,7 @@ class Train(_Section, frozen=True):
     noise_offset: NotNegative = 0.0
     seed: Whole = 0
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
-    """auto: bf16 on a GPU that has it, no on a CPU."""
+    """auto: bf16 on a GPU that has it, fp16 on an older one, no on a CPU."""
     gradient_checkpointing: bool = False
     checkpointing_steps: Count = 500
     exact: bool | None = None
@@ -98,8 +105,8 @@ class Train(_Section, frozen=True):
 class Optimizer(_Section, frozen=True):
     """`[optimizer]`: AdamW."""
 
-    adam_beta1: Share = 0.9
-    adam_beta2: Share = 0.999
+    adam_beta1: Annotated[float, Meta(ge=0, lt=1)] = 0.9
+    adam_beta2: Annotated[float, Meta(ge=0, lt=1)] = 0.999
     adam_weight_decay: NotNegative = 1e-2
     adam_epsilon: Rate = 1e-8
 
@@ -121,7 +128,7 @@ class Sample(_Section, frozen=True):
     negative_prompt: str = ""
     every_n_steps: Whole = 250
     """0: only before the first step and after the last."""
-    num_inference_steps: Count = 25
+    num_inference_steps: Annotated[int, Meta(ge=1, le=1000)] = 25
     guidance_scale: NotNegative = 7.5
     seed: Whole = 1
 
@@ -253,6 +260,11 @@ def _check_sense(recipe: Recipe) -> None:
         raise WrongValue(key="data", why="set `path` to a folder, or `dataset_name`")
     if recipe.data.path is not None and recipe.data.dataset_name is not None:
         raise WrongValue(key="data", why="set either `path` or `dataset_name`, not both")
+    if recipe.name in RESERVED:
+        raise WrongValue(key="name", why="another file in the output has that name")
+    if recipe.schedule.lr_warmup_steps and recipe.schedule.lr_scheduler == "constant":
+        why = '"constant" has no warm-up; use lr_scheduler = "constant_with_warmup"'
+        raise WrongValue(key="schedule.lr_warmup_steps", why=why)
     if not recipe.lora.target_modules:
         raise WrongValue(key="lora.target_modules", why="it is empty, so nothing would be trained")
 

@@ -10,10 +10,10 @@ from msgspec import Struct, to_builtins
 
 from lorad.daemon.training.data import find_items
 from lorad.daemon.training.data.item import Item, name_some
-from lorad.daemon.training.data.pictures import decode
+from lorad.daemon.training.data.pictures import Broken
 from lorad.daemon.training.families.registry import check_model, find_model_index
 from lorad.shared.clean import clean_line
-from lorad.shared.errors import BrokenPicture, LoradError
+from lorad.shared.errors import LoradError
 from lorad.shared.recipe import Recipe, load_recipe
 
 
@@ -73,19 +73,12 @@ def _check_data(recipe: Recipe, folder: Path, report: Report) -> None:
 
 def _decode_all(items: list[Item], resolution: int) -> list[str]:
     """Decode every picture to its end; the names of those smaller than the resolution."""
-    smaller, broken, why = [], [], ""
+    smaller, broken = [], Broken()
     for item in items:
-        try:
-            picture = decode(item.read())
-        except (OSError, ValueError, SyntaxError) as error:  # PIL raises all three
-            broken.append(item.name)
-            why = why or str(error)
-            continue
-        if min(picture.size) < resolution:
+        picture = broken.try_decode(item.name, item.read)
+        if picture is not None and min(picture.size) < resolution:
             smaller.append(item.name)
-    if broken:
-        them = "it" if len(broken) == 1 else "them"
-        raise BrokenPicture(names=name_some(broken, 20), why=why, them=them)
+    broken.refuse()
     return smaller
 
 

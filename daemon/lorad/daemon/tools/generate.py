@@ -14,7 +14,7 @@ from lorad.daemon.training.checkpoint import NAME
 from lorad.daemon.training.device import find_place
 from lorad.daemon.training.export import DIFFUSERS_FILE
 from lorad.daemon.training.families import load_family
-from lorad.shared.errors import ModelMissing, NotWritable
+from lorad.shared.errors import NoCheckpoint, NotWritable
 from lorad.shared.recipe import Recipe
 
 
@@ -67,7 +67,7 @@ def _recipe(folder: Path) -> tuple[Recipe, Path]:
     """The recipe that made the LoRA in a folder, and where its relative paths start."""
     checkpoints = [path for path in folder.glob("checkpoint-*") if NAME.fullmatch(path.name)]
     if not checkpoints:
-        raise ModelMissing(base=folder)
+        raise NoCheckpoint(folder=folder)
     newest = max(checkpoints, key=lambda path: int(path.name.split("-")[1]))
     state = json.loads((newest / "state.json").read_text())
     return msgspec.convert(state["recipe"], Recipe), Path(state["recipe_folder"])

@@ -21,7 +21,7 @@ import torch
 from msgspec import Struct
 
 from lorad.daemon.training.files import disk_full_told, refuse_without_room, sync
-from lorad.shared.errors import CheckpointUnusable
+from lorad.shared.errors import CheckpointDamaged, CheckpointUnusable
 
 log = logging.getLogger(__name__)
 MANIFEST = "MANIFEST.json"
@@ -69,9 +69,7 @@ class Checkpoints:
 
     def all(self) -> list[Path]:
         """Oldest first."""
-        found = [(NAME.fullmatch(path.name), path) for path in self._folder.iterdir()]
-        numbered = [(int(name.group(1)), path) for name, path in found if name]
-        return [path for _, path in sorted(numbered)]
+        return sorted((p for p in self._folder.iterdir() if NAME.fullmatch(p.name)), key=_step)
 
     def clear(self) -> None:
         """Remove all: the run begins again."""
@@ -84,22 +82,25 @@ class Checkpoints:
         Raises:
             DiskFull: nothing was changed; the one before is whole.
         """
+        final = self._folder / f"checkpoint-{state.step}"
+        if final.exists() and not fault(final):
+            return final  # no step was taken since: it is this very state
         size = sum(t.nbytes for t in (*tensors.adapter.values(), *tensors.optimizer.values()))
         refuse_without_room(self._folder, int(ROOM * 2 * size))
         staged = self._folder / f".tmp-{state.step}-{uuid.uuid4().hex[:8]}"
         try:
             with disk_full_told(self._folder, int(ROOM * 2 * size)):
                 self._write(staged, state, tensors, export)
-                final = self._folder / f"checkpoint-{state.step}"
-                if final.exists():  # of a run that died after this step and came here again
+                if final.exists():  # and is damaged
                     self._remove(final)
                 staged.rename(final)
                 sync(self._folder)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
         if why := fault(final):
-            raise CheckpointUnusable(folder=final, why=why)
-        for old in self.all()[: -self._keep]:
+            raise CheckpointDamaged(folder=final, why=why)
+        # Later ones are damaged, or this run would have gone on from them.
+        for old in [path for path in self.all() if _step(path) <= state.step][: -self._keep]:
             self._remove(old)
         return final
 
@@ -157,6 +158,10 @@ def fault(folder: Path) -> str:
     except (OSError, ValueError, KeyError) as error:
         return str(error)
     return ""
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("checkpoint-"))
 
 
 def _about(path: Path) -> dict[str, Any]:

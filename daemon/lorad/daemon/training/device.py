@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 
+from lorad.shared.errors import NoCuda, WrongValue
 from lorad.shared.recipe import Recipe
 
 _DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -33,8 +35,15 @@ class Place:
 
 
 def find_place(recipe: Recipe, threads: int | None) -> Place:
-    """Set up torch for this recipe; `threads` is the number that a resumed run began with."""
+    """Set up torch for this recipe; `threads` is the number that a resumed run began with.
+
+    Raises:
+        NoCuda: a card was given, and torch cannot use it.
+        WrongValue: the precision needs a GPU.
+    """
     device_type = "cuda" if torch.cuda.is_available() else "cpu"
+    if (gpu := os.environ.get("LORAD_GPU", "")) and device_type == "cpu":
+        raise NoCuda(gpu=gpu, why=f"built for CUDA {torch.version.cuda or 'nowhere'}")
     exact = recipe.train.exact if recipe.train.exact is not None else device_type == "cpu"
     threads = threads or _threads()
     torch.set_num_threads(threads)
@@ -43,16 +52,27 @@ def find_place(recipe: Recipe, threads: int | None) -> Place:
     torch.backends.cudnn.benchmark = not exact
     torch.backends.cuda.matmul.allow_tf32 = not exact
     torch.backends.cudnn.allow_tf32 = not exact
-    precision = recipe.train.mixed_precision
-    if precision == "auto":
-        usable = device_type == "cuda" and torch.cuda.is_bf16_supported()
-        precision = "bf16" if usable else "no"
+    determinism: Any = torch.utils.deterministic  # whose attribute torch leaves undeclared
+    determinism.fill_uninitialized_memory = False  # costs 6 % of a step and only helps debugging
+    precision = _precision(recipe.train.mixed_precision, device_type)
     accelerator = Accelerator(mixed_precision=precision, cpu=device_type == "cpu")
     return Place(accelerator, accelerator.device, _DTYPES[precision], exact, threads)
 
 
+def _precision(wanted: str, device_type: str) -> str:
+    if device_type == "cpu":
+        if wanted == "fp16":
+            raise WrongValue(key="train.mixed_precision", why="fp16 needs a GPU; use bf16 or no")
+        return "no" if wanted == "auto" else wanted
+    if wanted == "auto":
+        # Without the flag an older card says yes and computes it in software.
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return wanted
+
+
 def _threads() -> int:
-    """All cores that this process may use, or what OMP_NUM_THREADS says."""
-    if given := os.environ.get("OMP_NUM_THREADS", ""):
+    """All cores that this process may use, or what OMP_NUM_THREADS says (`4`, or `4,2`)."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if given.isdigit():
         return max(1, int(given))
     return len(os.sched_getaffinity(0))

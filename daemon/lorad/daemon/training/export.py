@@ -33,8 +33,10 @@ class About:
     """What the metadata tell of a run besides its recipe."""
 
     pictures: int
-    captions: dict[str, int]
-    """How often each was used as a caption."""
+    tags: dict[str, int]
+    """How often each comma-separated part of a caption occurs."""
+    precision: str
+    """`no`, `fp16` or `bf16`."""
     started: float
     """Seconds since the epoch."""
 
@@ -60,7 +62,7 @@ def export(
         unet_lora_layers=diffusers_tensors(peft_keys),
         unet_lora_adapter_metadata=unet.peft_config["default"].to_dict(),
     )
-    tensors = kohya_tensors(peft_keys, recipe.lora.alpha or recipe.lora.rank)
+    tensors = kohya_tensors(peft_keys, recipe.lora.lora_alpha)
     metadata = kohya_metadata(family, recipe, step, about)
     metadata |= model_hashes(tensors, metadata)
     if newest is not None:
@@ -98,11 +100,11 @@ def kohya_metadata(family: Family, recipe: Recipe, step: int, about: About) -> d
     side = train.resolution
     now = time.time()
     convolutions = any("conv" in target for target in lora.target_modules)
-    alpha = lora.alpha or lora.rank
+    alpha = lora.lora_alpha
     network_args = {"conv_dim": lora.rank, "conv_alpha": alpha} if convolutions else {}
     values: dict[str, object] = {
         "ss_output_name": recipe.name,
-        "ss_sd_model_name": family.base,
+        "ss_sd_model_name": Path(family.base).name,  # no path of the user's goes into the file
         "ss_base_model_version": "sd_v1",
         "ss_v2": False,
         "ss_network_module": "networks.lora",
@@ -113,7 +115,7 @@ def kohya_metadata(family: Family, recipe: Recipe, step: int, about: About) -> d
         "ss_training_finished_at": now,
         "ss_num_train_images": about.pictures,
         "ss_dataset_dirs": json.dumps({"pictures": {"n_repeats": 1, "img_count": about.pictures}}),
-        "ss_tag_frequency": json.dumps({"pictures": about.captions}),
+        "ss_tag_frequency": json.dumps({"pictures": about.tags}),
         "ss_bucket_info": json.dumps(
             {"buckets": {"0": {"resolution": [side, side], "count": about.pictures}}}
         ),
@@ -126,7 +128,7 @@ def kohya_metadata(family: Family, recipe: Recipe, step: int, about: About) -> d
         "ss_max_train_steps": train.max_train_steps,
         "ss_steps": step,
         "ss_seed": train.seed,
-        "ss_mixed_precision": train.mixed_precision,
+        "ss_mixed_precision": about.precision,
         "ss_min_snr_gamma": train.snr_gamma or None,
         "ss_noise_offset": train.noise_offset or None,
         "ss_caption_dropout_rate": recipe.data.caption_dropout,

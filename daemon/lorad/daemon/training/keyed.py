@@ -6,6 +6,7 @@ can be drawn again alone.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import torch
@@ -37,6 +38,7 @@ def chance(share: float, seed: int, stream: str, *numbers: int) -> bool:
     return key(seed, stream, *numbers) < share * (1 << 63)
 
 
+@functools.lru_cache(maxsize=4)
 def order(count: int, seed: int, epoch: int) -> list[int]:
     """A permutation of 0..count-1, another for each epoch."""
     shuffled: list[int] = torch.randperm(count, generator=generator(seed, "order", epoch)).tolist()

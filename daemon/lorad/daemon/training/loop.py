@@ -20,7 +20,7 @@ from lorad.daemon.training.export import DIFFUSERS_FILE, export, kohya_file
 from lorad.daemon.training.files import write_atomically
 from lorad.daemon.training.late import LateFigures
 from lorad.daemon.training.optimizer import optimizer_tensors, set_learning_rate
-from lorad.daemon.training.setup import Line, Run, prepare
+from lorad.daemon.training.setup import Line, Run, Unwanted, prepare
 from lorad.shared.errors import NotFinite, OutOfMemory
 from lorad.shared.messages import (
     Assignment,
@@ -39,18 +39,22 @@ def train(task: Assignment, line: Line) -> Literal["done", "yielded"]:
     Raises:
         LoradError: what went wrong, in one sentence.
     """
-    run = prepare(task, line)
+    run = None
     try:
+        run = prepare(task, line)
         return run_steps(run)
+    except Unwanted:
+        return "yielded"  # before its first step; the cache keeps what was encoded
     except torch.OutOfMemoryError as error:
-        raise OutOfMemory(step=run.step) from error
+        when = f"at step {run.step + 1}" if run else "while it was loading"
+        raise OutOfMemory(when=when) from error
 
 
 def run_steps(run: Run) -> Literal["done", "yielded"]:
     """From where the run stands to its end, or to where it is no longer wanted."""
     figures = LateFigures()
     last, every = run.recipe.train.max_train_steps, run.recipe.train.checkpointing_steps
-    if run.step == 0:
+    if run.step == 0 and run.line.wanted == "run":
         draw(run)
     run.tell("")
     run.line.report(ReadyReport(step=run.step + 1))
@@ -104,9 +108,11 @@ def draw(run: Run) -> None:
     """The prompts as the model draws them now."""
     if run.recipe.sample.prompts:
         run.tell("drawing pictures")
+        count = 0
         for picture in run.preview.draw(run.step):
             run.line.report(SampleReport(picture=picture))
-        log.info("Step %d: drew %d pictures", run.step, len(run.recipe.sample.prompts))
+            count += 1
+        log.info("Step %d: drew %d pictures", run.step, count)
         run.tell("")
 
 

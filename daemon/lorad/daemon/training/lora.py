@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
 
 from lorad.daemon.training import keyed
 from lorad.shared.errors import TargetsMissing
@@ -28,10 +29,14 @@ def add_lora(unet: Any, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
     unet.add_adapter(
         LoraConfig(
             r=lora.rank,
-            lora_alpha=recipe.lora.alpha or lora.rank,
+            lora_alpha=lora.lora_alpha,
             target_modules=list(lora.target_modules),
         )
     )
+    for module in unet.modules():
+        if isinstance(module, BaseTunerLayer):
+            # peft would cast each input up to fp32 for autocast to cast it down again.
+            module.cast_input_dtype_enabled = False
     parameters = {name: p for name, p in unet.named_parameters() if p.requires_grad}
     for parameter in parameters.values():
         parameter.data = parameter.data.float()

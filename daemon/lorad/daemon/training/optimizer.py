@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from diffusers.optimization import get_scheduler
 
+from lorad.shared.errors import WrongValue
 from lorad.shared.recipe import Recipe
 
 
@@ -26,19 +27,26 @@ def make_optimizer(
 
 
 def learning_rates(recipe: Recipe) -> Callable[[int], float]:
-    """The learning rate of each step, the first one being 0, by diffusers' schedules."""
+    """The learning rate of each step, the first one being 0, by diffusers' schedules.
+
+    Raises:
+        WrongValue: the schedule does not take these numbers.
+    """
     steps = recipe.train.max_train_steps
     warmup = recipe.schedule.lr_warmup_steps
     if warmup is None:
         warmup = min(500, steps // 10)
     base = recipe.train.learning_rate
     stand_in = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base)
-    schedule = get_scheduler(
-        recipe.schedule.lr_scheduler,
-        stand_in,
-        num_warmup_steps=warmup,
-        num_training_steps=steps,
-    )
+    try:
+        schedule = get_scheduler(
+            recipe.schedule.lr_scheduler,
+            stand_in,
+            num_warmup_steps=warmup,
+            num_training_steps=steps,
+        )
+    except ValueError as error:  # polynomial and its own smallest rate
+        raise WrongValue(key="schedule", why=error) from error
     # LambdaLR's factor depends on nothing but the step, so a resume needs no schedule's state.
     (factor,) = schedule.lr_lambdas
 

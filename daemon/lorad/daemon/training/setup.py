@@ -59,6 +59,21 @@ class Line(Protocol):
         ...
 
 
+class Unwanted(Exception):
+    """The run is to be paused or cancelled before its first step; there is nothing to save."""
+
+
+def say(line: Line, phase: str) -> None:
+    """What the run does before its first step, where it also hears that it is not wanted.
+
+    Raises:
+        Unwanted: it is not.
+    """
+    if line.wanted != "run":
+        raise Unwanted
+    line.report(PhaseReport(phase=phase))
+
+
 @dataclass
 class Run:
     """A run that is ready for its next step."""
@@ -106,6 +121,7 @@ def prepare(task: Assignment, line: Line) -> Run:
 
     Raises:
         LoradError: whatever keeps the run from starting, in one sentence.
+        Unwanted: somebody wants otherwise already.
     """
     recipe, folder = task.recipe, Path(task.folder)
     checkpoints = Checkpoints(folder, recipe.output.keep)
@@ -114,16 +130,14 @@ def prepare(task: Assignment, line: Line) -> Run:
     found = checkpoints.load()
     if found is not None:
         refuse_other_recipe(found[0], recipe, folder)
-    line.report(PhaseReport(phase="reading the pictures"))
+    say(line, "reading the pictures")
     items = find_items(recipe, Path(task.recipe_folder))
     entries = hold(items, folder / "manifest.json", fresh=found is None)
-    line.report(PhaseReport(phase="loading the model"))
+    say(line, "loading the model")
     log.info("%d pictures, %d steps", len(items), recipe.train.max_train_steps)
     place = find_place(recipe, found[0].threads if found else None)
     family = load_family(recipe.model, Path(task.recipe_folder), place.device, place.dtype)
-    encoder = Encoder(
-        family, Cache(Path(task.cache)), lambda phase: line.report(PhaseReport(phase=phase))
-    )
+    encoder = Encoder(family, Cache(Path(task.cache)), place, lambda phase: say(line, phase))
     dataset = encode(recipe, items, entries, family, encoder, place.device)
     run = assemble(task, line, place, family, dataset)
     run.checkpoints = checkpoints
@@ -131,8 +145,8 @@ def prepare(task: Assignment, line: Line) -> Run:
     log.info("%s on %s (%s), %.2f million weights to train, %s", recipe.model.base, place.name,
              str(place.dtype).removeprefix("torch."), count / 1e6,
              "bit for bit" if place.exact else "not bit for bit")  # fmt: skip
-    captions = dict(Counter(item.caption for item in items))
-    run.about = About(len(items), captions, started=time.time())
+    tags = Counter(tag.strip().lower() for item in items for tag in item.caption.split(","))
+    run.about = dataclasses.replace(run.about, tags=dict(tags))
     if found is not None:
         restore(run, *found)
     return run
@@ -176,7 +190,7 @@ def assemble(task: Assignment, line: Line, place: Place, family: Family, dataset
         rates=learning_rates(recipe),
         checkpoints=Checkpoints(folder, recipe.output.keep),
         preview=Preview(family, recipe, folder),
-        about=About(len(dataset), {}, started=time.time()),
+        about=About(len(dataset), {}, place.accelerator.mixed_precision, started=time.time()),
         step=0,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,11 +13,14 @@ from lorad.daemon.training import keyed
 from lorad.daemon.training.data.cache import Cache
 from lorad.daemon.training.data.item import Item
 from lorad.daemon.training.data.manifest import Entry
-from lorad.daemon.training.data.pictures import load_pixels
+from lorad.daemon.training.data.pictures import Broken, fit
+from lorad.daemon.training.device import Place
 from lorad.daemon.training.families import Family
+from lorad.shared.errors import DataChanged
 from lorad.shared.recipe import Recipe
 
-ENCODED_AT_ONCE = 8
+CACHE_VERSION = 1
+"""Counts up when a picture or a caption is encoded in another way."""
 RESIDENT_SHARE = 0.25
 """Of the free memory of a card; a larger data set stays in pinned host memory."""
 
@@ -93,7 +98,10 @@ class Dataset:
         )
 
     def _take(self, table: torch.Tensor, *indices: list[int]) -> torch.Tensor:
-        rows = tuple(torch.tensor(index, device=table.device) for index in indices)
+        # Through pinned memory, or the copy would wait for all that the device has to do.
+        rows = tuple(torch.tensor(index) for index in indices)
+        if table.is_cuda:
+            rows = tuple(row.pin_memory().to(table.device, non_blocking=True) for row in rows)
         return self._on_device(table[rows])
 
     def _on_device(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -107,42 +115,56 @@ def place(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     if device.type != "cuda":
         return tensor
     free, _ = torch.cuda.mem_get_info(device)
-    return tensor.to(device) if tensor.nbytes < RESIDENT_SHARE * free else tensor
+    return tensor.to(device) if tensor.nbytes < RESIDENT_SHARE * free else tensor.pin_memory()
 
 
 class Encoder:
-    """Turns items into a `Dataset`, through the cache."""
+    """Turns items into tensors, through the cache."""
 
-    def __init__(self, family: Family, cache: Cache, tell: Callable[[str], None]) -> None:
-        """`tell` hears how far it is."""
+    def __init__(self, family: Family, cache: Cache, place: Place, tell: Callable[[str], None]):
+        """`tell` hears how far it is, and may end it by raising."""
         self._family = family
         self._cache = cache
         self._tell = tell
+        # An exact run must get the same bits when an entry was deleted meanwhile: what else is
+        # encoded beside a picture, how many threads there are and the kernels all change some.
+        self._exact = place.exact
+        how = f"exact {place.threads}" if place.exact else "fast"
+        self._made = f"{CACHE_VERSION}/{place.name}/{how}"
 
     def pictures(self, items: list[Item], entries: list[Entry], recipe: Recipe) -> torch.Tensor:
         """Posterior mean and std, [n, sides, 2, c, h/8, w/8] in fp32.
 
         Raises:
             BrokenPicture: names those that cannot be decoded, all at once.
+            DataChanged: one is not the file that the manifest names.
         """
         size, flip = recipe.train.resolution, recipe.data.random_flip
-        keys = [f"{self._family.vae_digest}/{e.sha256}/square {size}/{flip}" for e in entries]
+        what = f"{self._made}/{self._family.vae_digest}/square {size}/{flip}"
+        keys = [f"{what}/{entry.sha256}" for entry in entries]
         found = [self._cache.get(key) for key in keys]
         missing = [row for row, value in enumerate(found) if value is None]
-        # All are decoded before any is encoded, so that every broken one is named at once.
-        pixels = load_pixels([items[row] for row in missing], size) if missing else None
-        for first in range(0, len(missing), ENCODED_AT_ONCE):
-            assert pixels is not None
+        # SD 1's encoder takes 0.65 GiB of activations for a picture of 512x512.
+        at_once = 1 if self._exact else max(1, min(8, 512 * 512 // size**2))
+        broken = Broken()
+        for first in range(0, len(missing), at_once):
             self._tell(f"encoding pictures {first}/{len(missing)}")
-            some = missing[first : first + ENCODED_AT_ONCE]
-            for row, value in zip(some, self._encode(pixels, first, flip=flip), strict=True):
+            pixels = {}
+            for row in missing[first : first + at_once]:
+                read = functools.partial(_read_as_held, items[row], entries[row])
+                if (picture := broken.try_decode(items[row].name, read)) is not None:
+                    pixels[row] = fit(picture, size)
+            for row, value in zip(pixels, self._encode(list(pixels.values()), flip), strict=True):
                 found[row] = {"posterior": value}
                 self._cache.put(keys[row], {"posterior": value})
+        broken.refuse()
         return torch.stack([value["posterior"] for value in found if value is not None])
 
-    def _encode(self, pixels: torch.Tensor, first: int, *, flip: bool) -> list[torch.Tensor]:
-        some = pixels[first : first + ENCODED_AT_ONCE]
-        sides = [some, some.flip(3)] if flip else [some]
+    def _encode(self, pixels: list[torch.Tensor], flip: bool) -> list[torch.Tensor]:
+        if not pixels:
+            return []
+        stack = torch.stack(pixels)
+        sides = [stack, stack.flip(3)] if flip else [stack]
         encoded = torch.stack([self._family.encode_pictures(side) for side in sides], dim=1)
         return [value.clone() for value in encoded.float().cpu()]
 
@@ -150,7 +172,7 @@ class Encoder:
         """Embeddings, [n, tokens, width] in fp32."""
         values = []
         for number, caption in enumerate(captions):
-            key = f"{self._family.text_digest}/caption/{caption}"
+            key = f"{self._made}/{self._family.text_digest}/caption/{caption}"
             value = self._cache.get(key)
             if value is None:
                 if number % 50 == 0:
@@ -159,3 +181,11 @@ class Encoder:
                 self._cache.put(key, value)
             values.append(value["text"])
         return torch.stack(values)
+
+
+def _read_as_held(item: Item, entry: Entry) -> bytes:
+    """The file that the manifest names: another one would poison the cache under its hash."""
+    data = item.read()
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise DataChanged(names=item.name)
+    return data

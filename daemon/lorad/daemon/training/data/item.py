@@ -38,13 +38,13 @@ def pick_caption_column(columns: Mapping[str, bool], wanted: str | None, source:
     """The column that holds the captions; `columns` says of each whether it holds strings.
 
     Raises:
-        CaptionColumn: it is none of them, or several may be meant.
+        CaptionColumn: it is no column of strings, or several may be meant.
     """
     strings = [name for name, is_text in columns.items() if is_text]
     if wanted is not None:
-        if wanted in columns:
+        if wanted in strings:
             return wanted
-    elif "text" in columns:
+    elif "text" in strings:
         return "text"
     elif len(strings) == 1:
         return strings[0]

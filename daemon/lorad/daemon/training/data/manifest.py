@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lorad.daemon.training.data.item import Item, name_some
 from lorad.daemon.training.files import write_atomically
-from lorad.shared.errors import DataChanged
+from lorad.shared.errors import BrokenPicture, DataChanged
 
 
 class Entry(Struct, frozen=True):
@@ -26,9 +26,10 @@ def hold(items: list[Item], path: Path, *, fresh: bool) -> list[Entry]:
     """The manifest of these pictures: written by a fresh run, compared by one that goes on.
 
     Raises:
+        BrokenPicture: one cannot be read.
         DataChanged: names what is not as it was.
     """
-    now = [Entry(item.name, *item.digest, item.caption) for item in items]
+    now = [_entry(item) for item in items]
     if fresh or not path.exists():
         write_atomically(path, msgspec.json.format(msgspec.json.encode(now)))
         return now
@@ -38,3 +39,15 @@ def hold(items: list[Item], path: Path, *, fresh: bool) -> list[Entry]:
     if changed or gone:
         raise DataChanged(names=name_some(changed + gone))
     return now
+
+
+def _entry(item: Item) -> Entry:
+    try:
+        size, sha256 = item.digest
+    except Exception as error:  # gone, unreadable, or a row of a data set that holds no picture
+        raise BrokenPicture(names=item.name, why=error, them="it") from error
+    # A file name need not be valid UTF-8; JSON must be.
+    name, caption = (
+        text.encode("utf-8", "backslashreplace").decode() for text in (item.name, item.caption)
+    )
+    return Entry(name, size, sha256, caption)

@@ -12,7 +12,7 @@ import torch
 from lorad.daemon.training.families.base import Family
 from lorad.daemon.training.families.sd1 import SD1
 from lorad.shared import shipped
-from lorad.shared.errors import ModelMissing, ModelUnreachable, ModelUnsupported
+from lorad.shared.errors import ModelError, ModelMissing, ModelUnreachable, ModelUnsupported
 from lorad.shared.recipe import Model
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -32,8 +32,11 @@ def load_family(
     family = check_model(folder, model.base)
     try:
         return family(model.base, folder, device, dtype)
-    except (OSError, ValueError) as error:
-        why = str(error).splitlines()[0]
+    except (ModelError, torch.OutOfMemoryError):
+        raise
+    # A truncated file, a wrong config: each library has its own errors for them.
+    except Exception as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0][:300].rstrip(".")
         raise ModelUnsupported(base=model.base, why=why) from error
 
 
@@ -49,7 +52,7 @@ def check_model(folder: Path, base: str) -> type[SD1]:
         raise ModelUnsupported(base=base, why="it has no model_index.json") from None
     except ValueError as error:
         raise ModelUnsupported(base=base, why=f"its model_index.json: {error}") from error
-    kind = str(index.get("_class_name"))
+    kind = str(index.get("_class_name")) if isinstance(index, dict) else "list"
     if kind not in FAMILIES:
         raise ModelUnsupported(base=base, why=f"it is a {kind}")
     return FAMILIES[kind]

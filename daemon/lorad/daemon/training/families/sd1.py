@@ -44,6 +44,8 @@ class SD1:
         self.unet = UNet2DConditionModel.from_pretrained(
             folder, subfolder="unet", use_safetensors=True
         )
+        if self.unet.config.use_linear_projection:
+            raise ModelUnsupported(base=base, why="it is a Stable Diffusion 2.x")
         for part in (self._text_encoder, self._vae, self.unet):
             part.requires_grad_(False)
         self.scaling = float(self._vae.config.scaling_factor)
@@ -76,6 +78,7 @@ class SD1:
     ) -> torch.Tensor:
         """The guess at the noise [n, c, h/8, w/8]."""
         noisy = noisy.contiguous(memory_format=torch.channels_last)
+        text = text.to(self._dtype)  # once, not in every layer
         guess: torch.Tensor = self.unet(noisy, timesteps, text, return_dict=False)[0]
         return guess
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 
@@ -20,8 +21,11 @@ async def take(job_id: int, file: Path, size: tuple[int, int]) -> None:
             await pilot.pause(0.2)
             detail = app.mirror.detail
         await pilot.pause(1.0)
-        file.write_text(app.export_screenshot(title="lorad"))
+        picture = app.export_screenshot(title="lorad")
+    # Any monospaced font does; none is to be fetched from elsewhere.
+    picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
+    file.write_text(picture.replace("Fira Code,", "Fira Code, DejaVu Sans Mono,"))
 
 
 if __name__ == "__main__":
-    asyncio.run(take(int(sys.argv[1]), Path(sys.argv[2]), (120, 40)))
+    asyncio.run(take(int(sys.argv[1]), Path(sys.argv[2]), (132, 42)))

@@ -47,9 +47,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
         folder, steps=STEPS, checkpointing_steps=3, prompts='["cat face", "rocket"]'
     )
     recipe.write_text(
-        recipe.read_text().replace(
-            "rank = 4", 'rank = 4\nalpha = 2\ntarget_modules = ["to_q", "conv1"]'
-        )
+        recipe.read_text()
+        .replace("1e-3", "3e-2")
+        .replace("rank = 4", 'rank = 4\nalpha = 2\ntarget_modules = ["to_q", "conv1"]')
     )
     job = daemon.add(recipe)
     job = daemon.wait_state(job.id, "done")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import pytest
 from support import Daemon, eventually, small_recipe
 
 from lorad.shared.jobs import Queued
-from lorad.shared.messages import GetMetrics, GetStatus, ShutDown
+from lorad.shared.messages import GetMetrics, GetStatus, ResumeJob, ShutDown, WhyJob
 
 from .conftest import STEPS, Finished, same
 
@@ -141,3 +144,34 @@ def test_two_cards_train_two_jobs_at_a_time(tmp_path: Path) -> None:
     for id in (1, 2, 3):
         daemon.wait_state(id, "done")
     daemon.stop()
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("only root may mount a small disk, and not in every container")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_pauses_the_job_and_it_goes_on_when_there_is_room(
+    daemon: Daemon, tmp_path: Path, tiny_disk: Path
+) -> None:
+    recipe = small_recipe(tmp_path / "work", steps=4, checkpointing_steps=2)
+    recipe.write_text(recipe.read_text() + f'[output]\nfolder = "{tiny_disk}/out"\n')
+    ballast = tiny_disk / "ballast"
+    ballast.write_bytes(bytes(1_500_000))
+    job = daemon.add(recipe)
+    after = daemon.add(small_recipe(tmp_path / "other", steps=2))
+    job = daemon.wait_state(job.id, "paused")
+    assert "is full" in job.status.cause
+    assert "MiB are needed" in job.status.cause
+    assert f"lorad resume {job.id}" in daemon.client().ask(WhyJob(id=job.id)).sentence
+    daemon.wait_state(after.id, "done")
+    subprocess.run(["mount", "-o", "remount,size=64m", str(tiny_disk)], check=True)
+    daemon.client().ask(ResumeJob(id=job.id))
+    daemon.wait_state(job.id, "done")

@@ -1,0 +1,74 @@
+"""The heavy verbs through the real command: check, generate, demo."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from support import Daemon, small_recipe
+
+from .conftest import Finished
+
+LORAD = str(Path(sysconfig.get_path("scripts")) / "lorad")
+
+
+def lorad(daemon: Daemon, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [LORAD, *map(str, words)], env=daemon.env, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+
+
+def test_check_of_a_good_recipe(finished: Finished) -> None:
+    done = lorad(finished.daemon, "check", finished.recipe)
+    assert done.returncode == 0, done.stderr
+    assert "Pictures  6, with 6 different captions" in done.stdout
+    assert "It can be trained." in done.stdout
+
+
+def test_check_names_every_problem_at_once(finished: Finished, tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path)
+    for name in ("anchor.png", "ambulance.png"):
+        (tmp_path / "pictures" / name).write_bytes(b"no picture")
+    recipe.write_text(recipe.read_text() + '[model]\nbase = "./none"\n')
+    done = lorad(finished.daemon, "check", recipe, "--json")
+    assert done.returncode == 2
+    report = json.loads(done.stdout)
+    assert report["schema"] == 1
+    model, pictures = report["problems"]
+    assert model.startswith("There is no model at")
+    assert pictures.startswith("ambulance.png, anchor.png cannot be decoded: it is no picture")
+    assert "Traceback" not in done.stderr
+
+
+def test_generate_draws_with_the_lora_and_without_it(finished: Finished, tmp_path: Path) -> None:
+    pictures = []
+    for scale in (0, 1):
+        out = tmp_path / f"{scale}.png"
+        done = lorad(
+            finished.daemon, "generate", finished.job.id, "cat face", "--steps", 3,
+            "--scale", scale, "--out", out,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip().splitlines()[-1] == str(out)
+        pictures.append(np.asarray(Image.open(out)).astype(int))
+    assert pictures[0].shape == (64, 64, 3)
+    assert np.abs(pictures[0] - pictures[1]).mean() > 1
+
+
+def test_demo_without_a_terminal_ends_with_the_files(daemon: Daemon, tmp_path: Path) -> None:
+    small_recipe(tmp_path, steps=2, prompts='["cat face"]').rename(tmp_path / "demo.toml")
+    done = lorad(daemon, "demo", "--here", tmp_path)
+    assert done.returncode == 0, done.stderr
+    files = [Path(line) for line in done.stdout.split("\n") if line]
+    assert [path.name for path in files] == [
+        "pytorch_lora_weights.safetensors",
+        "small.safetensors",
+        "before_after.png",
+    ]
+    assert all(path.is_absolute() and path.exists() for path in files)
+    assert "step 2/2" in done.stderr or "finishing" in done.stderr

@@ -60,7 +60,7 @@ def test_a_new_job_is_at_the_end_with_a_folder_of_its_own(store: Store) -> None:
 
 
 def test_numbers_are_never_used_twice(store: Store) -> None:
-    store.remove(add(store, new(), "t").id)
+    store.remove(add(store, new(), "t"), "t")
     assert add(store, new(), "t").id == 2
 
 
@@ -84,8 +84,9 @@ def test_changes_are_logged_in_order(store: Store) -> None:
 def test_order_is_priority_then_place(store: Store) -> None:
     for _ in range(3):
         add(store, new(), "t")
-    store.set_place(3, priority=5, position=9)
-    store.set_place(1, priority=0, position=2.5)
+    store.set_place(store.job(3), 5, 9, "priority", "me")
+    store.set_place(store.job(1), 0, 2.5, "move", "me")
+    assert store.transitions(1)[-1] == ("queued", "move", "queued")
     assert [job.id for job in store.jobs()] == [3, 2, 1]
 
 
@@ -205,7 +206,8 @@ def test_removing_takes_everything_along(store: Store) -> None:
     job = add(store, new(), "t")
     store.begin_attempt(job.id)
     store.add_points(job.id, [point(1)])
-    store.remove(job.id)
+    store.remove(job, "me")
+    assert store.transitions(job.id)[-1] == ("queued", "rm", "")
     assert store.jobs() == []
     assert store.points(job.id, 0, 10) == []
     assert store.attempt(job.id) is None

@@ -203,14 +203,14 @@ def move_job(service: Service, request: MoveJob, actor: str) -> Changed:
         position = before.position + 1
     else:
         position = (before.position + after.position) / 2
-    job = service.store.set_place(job.id, priority=neighbour.priority, position=position)
+    job = service.store.set_place(job, neighbour.priority, position, "move", actor)
     service.queue.tell(job, "move")
     return Changed(job=job)
 
 
 def set_priority(service: Service, request: SetPriority, actor: str) -> Changed:
     job = service.store.job(request.id)
-    job = service.store.set_place(job.id, priority=request.priority, position=job.position)
+    job = service.store.set_place(job, request.priority, job.position, "priority", actor)
     service.queue.tell(job, "priority")
     return Changed(job=job)
 
@@ -219,7 +219,7 @@ def remove_job(service: Service, request: RemoveJob, actor: str) -> Removed:
     job = service.store.job(request.id)
     if job.state not in REMOVABLE:
         raise impossible(job, "rm")
-    service.store.remove(job.id)
+    service.store.remove(job, actor)
     service.queue.forget(job.id)
     service.store.after_commit(lambda: service.logs.remove(job.id))
     service.queue.publish(QUEUE_TOPIC, JobRemoved(id=job.id))

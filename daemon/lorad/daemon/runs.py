@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any, Literal
 
 import zmq
@@ -35,6 +36,8 @@ from lorad.shared.messages import (
 )
 
 log = logging.getLogger(__name__)
+EXIT_SECONDS = 30.0
+"""Between a run's last word and the end of its process."""
 
 
 class Runs:
@@ -46,6 +49,7 @@ class Runs:
         self._queue = queue
         self._lines: dict[int, bytes] = {}  # job -> its run's identity
         self._jobs: dict[bytes, int] = {}
+        self._ended: dict[int, float] = {}  # job -> when it said its last word
 
     def hear(self) -> None:
         """Take what waits on the socket."""
@@ -70,6 +74,7 @@ class Runs:
 
     def collect(self, job_id: int) -> None:
         """Take from a dead run's journal what it could not deliver."""
+        self._ended.pop(job_id, None)
         if line := self._lines.pop(job_id, None):
             self._jobs.pop(line, None)
         attempt = self._queue.store.attempt(job_id)
@@ -79,6 +84,12 @@ class Runs:
         reports = read_journal(path, attempt.acknowledged)
         if reports:
             self._take(attempt, attempt.acknowledged + 1, reports)
+
+    def end_the_overdue(self) -> None:
+        """A process that said its last word and does not go would hold its card for ever."""
+        for job_id, since in self._ended.items():
+            if time.monotonic() - since > EXIT_SECONDS:
+                self._queue.supervisor.kill(job_id)
 
     # -- hello --------------------------------------------------------------------------------
 
@@ -160,6 +171,7 @@ class Runs:
                 queue.store.mark_saved(attempt)
             case EndReport():
                 queue.store.set_ending(attempt, report)
+                self._ended[job.id] = time.monotonic()
             case ReadyReport():
                 queue.store.mark_begun(job.id)
                 if isinstance(job.status, Starting):

@@ -150,6 +150,7 @@ class Service:
             os.umask(before)
 
     def _beat(self) -> None:
+        self.runs.end_the_overdue()
         reading = self.gauges.newest
         self.events.publish(MACHINE_TOPIC, MachineSampled(gpus=reading.gpus, host=reading.host))
         self.events.publish(DAEMON_TOPIC, Beat(heads=self.events.heads()))

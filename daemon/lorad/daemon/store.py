@@ -201,14 +201,16 @@ class Store:
                 "UPDATE jobs SET progress = ? WHERE id = ?", (rows.encode(progress), job_id)
             )
 
-    def set_place(self, job_id: int, *, priority: int, position: float) -> Job:
+    def set_place(self, job: Job, priority: int, position: float, event: str, actor: str) -> Job:
         """Where the job stands in the queue."""
         with self.transaction():
             self._db.execute(
                 "UPDATE jobs SET priority = ?, position = ? WHERE id = ?",
-                (priority, position, job_id),
+                (priority, position, job.id),
             )
-        return self.job(job_id)
+            cause = f"priority {priority}, place {position:g}"
+            self._log(job.id, job.state, job.state, event, cause, actor)
+        return self.job(job.id)
 
     def begin_again(self, job_id: int) -> None:
         """Forget all that the job's runs made known; the next one starts at step 0."""
@@ -220,10 +222,11 @@ class Store:
                 (rows.encode(Progress()), job_id),
             )
 
-    def remove(self, job_id: int) -> None:
-        """Forget the job."""
+    def remove(self, job: Job, actor: str) -> None:
+        """Forget the job; the log of changes keeps that it was there."""
         with self.transaction():
-            self._db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+            self._log(job.id, job.state, "", "rm", "", actor)
+            self._db.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
 
     # -- attempts -----------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -175,3 +176,25 @@ def test_a_full_disk_pauses_the_job_and_it_goes_on_when_there_is_room(
     subprocess.run(["mount", "-o", "remount,size=64m", str(tiny_disk)], check=True)
     daemon.client().ask(ResumeJob(id=job.id))
     daemon.wait_state(job.id, "done")
+
+
+def test_a_daemon_on_a_full_disk_lives_and_settles_when_there_is_room(
+    tmp_path: Path, tiny_disk: Path
+) -> None:
+    daemon = Daemon(tiny_disk / "home")
+    daemon.start()
+    job = daemon.add(small_recipe(tmp_path, steps=100, checkpointing_steps=50))
+    job = daemon.wait_step(job.id, 2)
+    assert job.process is not None
+    ballast = tiny_disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    pid = job.process.pid
+    eventually(lambda: not running(pid))
+    assert daemon.process is not None
+    assert daemon.process.poll() is None
+    assert daemon.job(job.id).process == job.process  # nothing could be stored of its end
+    ballast.unlink()
+    assert daemon.wait_state(job.id, "done").progress.step == 100
+    daemon.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -174,7 +174,10 @@ class Queue:
                     log.warning("job %d: its process ended while no daemon was here", job.id)
                     ended.append(job.id)
             elif isinstance(job.status, Paused) and job.status.cause == DOWN:
-                self.change(job, "resume", actor="daemon", cause="the daemon is back")
+                try:
+                    self.change(job, "resume", actor="daemon", cause="the daemon is back")
+                except LoradError as error:  # a full disk: somebody has to resume it then
+                    log.warning("job %d: not resumed: %s", job.id, error)
         return ended
 
     def go_down(self) -> list[int]:
@@ -196,7 +199,7 @@ class Queue:
         attempt = self.store.attempt(job_id)
         if not isinstance(job.status, Active) or attempt is None:
             return
-        job = self._note_end(job)
+        job = self.note(job, phase="", eta_seconds=None)  # nothing goes on, nothing is to come
         words = self.supervisor.last_words(job_id)
         if attempt.ending is not None:
             self._settle_ending(job, attempt.ending.outcome, attempt.ending.reason)
@@ -243,26 +246,18 @@ class Queue:
         train = self.recipe(job.id).train
         left = job.max_train_steps - points[-1].step
         images = left * train.train_batch_size * train.gradient_accumulation_steps
-        progress = msgspec.structs.replace(
-            job.progress,
+        return self.note(
+            job,
             step=points[-1].step,
             loss=sum(finite) / len(finite) if finite else None,
             loss_nonfinite=len(finite) < len(recent),
             images_per_second=speed,
             eta_seconds=images / speed if speed else None,
         )
-        self.store.set_progress(job.id, progress)
-        return msgspec.structs.replace(job, progress=progress)
 
-    def note_phase(self, job: Job, phase: str) -> Job:
-        """What its run does when it does not train."""
-        progress = msgspec.structs.replace(job.progress, phase=phase)
-        self.store.set_progress(job.id, progress)
-        return msgspec.structs.replace(job, progress=progress)
-
-    def _note_end(self, job: Job) -> Job:
-        """Nothing goes on any more, and nothing is to be expected."""
-        progress = msgspec.structs.replace(job.progress, phase="", eta_seconds=None)
+    def note(self, job: Job, **figures: Any) -> Job:
+        """Other figures of how far the job is, by the names of `Progress`."""
+        progress = msgspec.structs.replace(job.progress, **figures)
         self.store.set_progress(job.id, progress)
         return msgspec.structs.replace(job, progress=progress)
 

@@ -149,6 +149,10 @@ class Runs:
         queue, job_id = self._queue, attempt.job_id
         job = queue.store.job(job_id)
         before = job.progress
+        for report in reports:
+            if isinstance(report, ReadyReport):
+                # Back at a checkpoint, or beyond points that a full disk did not take.
+                job = queue.note(job, step=report.step - 1)
         points = [report.point for report in reports if isinstance(report, PointReport)]
         if points:
             job = queue.note_points(job, points)
@@ -166,7 +170,7 @@ class Runs:
                 topic = job_topic(job.id, "samples")
                 queue.publish(topic, SampleDrawn(id=job.id, picture=picture))
             case PhaseReport(phase=phase):
-                return queue.note_phase(job, phase)
+                return queue.note(job, phase=phase)
             case SavedReport():
                 queue.store.mark_saved(attempt)
             case EndReport():

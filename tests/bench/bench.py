@@ -72,6 +72,10 @@ def watched_step(recipe: Path, home: Path) -> float:
 def commands(folder: Path) -> str:
     """`lorad status --json`, `lorad version`, first paint; the daemon at rest."""
     daemon = Daemon(folder / "home")
+    began = time.perf_counter()
+    call(daemon, "up")
+    up = time.perf_counter() - began
+    call(daemon, "down")
     daemon.start()
     recipe = small_recipe(folder)
     for _ in range(3):
@@ -88,7 +92,8 @@ def commands(folder: Path) -> str:
     rss = process.memory_info().rss / 1e6
     daemon.stop()
     return (
-        f"status --json {status:.3f} s, version {version:.3f} s, first paint {paint:.2f} s;"
+        f"up {up:.2f} s, status --json {status:.3f} s, version {version:.3f} s,"
+        f" first paint {paint:.2f} s;"
         f" daemon idle {rss:.0f} MB, {share:.2%} of a core"
     )
 

@@ -18,8 +18,7 @@ from lorad.daemon.training.checkpoint import Checkpoints, State, Tensors
 from lorad.daemon.training.data import find_items
 from lorad.daemon.training.data.cache import Cache
 from lorad.daemon.training.data.dataset import Dataset, Encoder
-from lorad.daemon.training.data.item import Item
-from lorad.daemon.training.data.manifest import Entry, hold
+from lorad.daemon.training.data.manifest import hold
 from lorad.daemon.training.device import Place, find_place
 from lorad.daemon.training.export import About
 from lorad.daemon.training.families import Family, load_family
@@ -138,9 +137,8 @@ def prepare(task: Assignment, line: Line) -> Run:
     place = find_place(recipe, found[0].threads if found else None)
     family = load_family(recipe.model, Path(task.recipe_folder), place.device, place.dtype)
     encoder = Encoder(family, Cache(Path(task.cache)), place, lambda phase: say(line, phase))
-    dataset = encode(recipe, items, entries, family, encoder, place.device)
-    run = assemble(task, line, place, family, dataset)
-    run.checkpoints = checkpoints
+    dataset = encoder.dataset(items, entries, recipe)
+    run = assemble(task, line, place, family, dataset, checkpoints)
     count = sum(parameter.numel() for parameter in run.parameters.values())
     log.info("%s on %s (%s), %.2f million weights to train, %s", recipe.model.base, place.name,
              str(place.dtype).removeprefix("torch."), count / 1e6,
@@ -152,22 +150,14 @@ def prepare(task: Assignment, line: Line) -> Run:
     return run
 
 
-def encode(
-    recipe: Recipe,
-    items: list[Item],
-    entries: list[Entry],
+def assemble(
+    task: Assignment,
+    line: Line,
+    place: Place,
     family: Family,
-    encoder: Encoder,
-    device: torch.device,
-) -> Dataset:
-    """Pictures and captions as tensors, from the cache where it has them."""
-    posterior = encoder.pictures(items, entries, recipe)
-    text = encoder.captions([*(item.caption for item in items), ""])
-    family.park()
-    return Dataset(posterior, text, recipe, family, device)
-
-
-def assemble(task: Assignment, line: Line, place: Place, family: Family, dataset: Dataset) -> Run:
+    dataset: Dataset,
+    checkpoints: Checkpoints,
+) -> Run:
     """A run at step 0, with a fresh adapter."""
     recipe, folder = task.recipe, Path(task.folder)
     if recipe.train.gradient_checkpointing:
@@ -188,7 +178,7 @@ def assemble(task: Assignment, line: Line, place: Place, family: Family, dataset
         adamw=adamw,
         optimizer=place.accelerator.prepare(adamw),
         rates=learning_rates(recipe),
-        checkpoints=Checkpoints(folder, recipe.output.keep),
+        checkpoints=checkpoints,
         preview=Preview(family, recipe, folder),
         about=About(len(dataset), {}, place.accelerator.mixed_precision, started=time.time()),
         step=0,

@@ -126,11 +126,23 @@ class Encoder:
         self._family = family
         self._cache = cache
         self._tell = tell
+        self._device = place.device
         # An exact run must get the same bits when an entry was deleted meanwhile: what else is
         # encoded beside a picture, how many threads there are and the kernels all change some.
         self._exact = place.exact
         how = f"exact {place.threads}" if place.exact else "fast"
         self._made = f"{CACHE_VERSION}/{place.name}/{how}"
+
+    def dataset(self, items: list[Item], entries: list[Entry], recipe: Recipe) -> Dataset:
+        """All of them encoded; what encodes leaves the device.
+
+        Raises:
+            DataError: as `pictures`.
+        """
+        posterior = self.pictures(items, entries, recipe)
+        text = self.captions([*(item.caption for item in items), ""])
+        self._family.park()
+        return Dataset(posterior, text, recipe, self._family, self._device)
 
     def pictures(self, items: list[Item], entries: list[Entry], recipe: Recipe) -> torch.Tensor:
         """Posterior mean and std, [n, sides, 2, c, h/8, w/8] in fp32.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -218,6 +219,21 @@ def test_moving_in_the_queue(tmp_path: Path) -> None:
     assert waiting_order(client) == [1, 4, 2, 3]
     why = client.ask(WhyJob(id=ids[0])).sentence
     assert "waits for 1000.0 GiB of free memory, and no card here has that much" in why
+    daemon.stop()
+
+
+def test_a_recipe_that_this_version_cannot_read_fails_its_job_alone(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "home", LORAD_FAKE_GPUS="1")
+    daemon.start()
+    job = daemon.add(small_recipe(tmp_path), stash=True)
+    daemon.kill()
+    with sqlite3.connect(daemon.home.database) as db:
+        db.execute("UPDATE jobs SET recipe = 'x = ['")
+    db.close()
+    daemon.start()
+    daemon.client().ask(EnqueueJob(id=job.id))
+    job = daemon.wait_state(job.id, "failed")
+    assert "not valid TOML" in job.status.reason
     daemon.stop()
 
 

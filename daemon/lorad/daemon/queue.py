@@ -15,7 +15,7 @@ from lorad.daemon.store import Store
 from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges
 from lorad.shared.endpoints import Home
-from lorad.shared.errors import LoradError
+from lorad.shared.errors import LoradError, RecipeError
 from lorad.shared.jobs import (
     Active,
     Cancelled,
@@ -117,13 +117,7 @@ class Queue:
         self.stirred = False
         if self.going_down or self.gauges.newest.blind:
             return
-        jobs = self.store.jobs()
-        if not any(isinstance(job.status, Queued) for job in jobs):
-            return
-        for job in jobs:
-            if isinstance(job.status, Queued) and (reason := self._unreadable(job)):
-                self._fail_unstarted(job, reason)
-        jobs = self.store.jobs()
+        jobs = [job for job in self.store.jobs() if not self._failed_unread(job)]
         for start in scheduler.decide(jobs, self.gauges.newest.gpus, self.needs(jobs)):
             self._start(self.store.job(start.job_id), start.gpu)
 
@@ -141,13 +135,15 @@ class Queue:
             self.supervisor.kill(job.id)  # nobody would know of it
             raise
 
-    def _unreadable(self, job: Job) -> str:
-        """Why the job's recipe, frozen by an earlier version, cannot be used; or nothing."""
-        try:
-            self.recipe(job.id)
-        except LoradError as error:
-            return str(error)
-        return ""
+    def _failed_unread(self, job: Job) -> bool:
+        """Whether a waiting job had to fail: its recipe, frozen by another version, is unusable."""
+        if isinstance(job.status, Queued):
+            try:
+                self.recipe(job.id)
+            except RecipeError as error:
+                self._fail_unstarted(job, str(error))
+                return True
+        return False
 
     def _fail_unstarted(self, job: Job, reason: str) -> None:
         self.change(job, "start", actor="scheduler", process=Process(pid=0, birth=""))

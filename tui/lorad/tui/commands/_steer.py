@@ -43,12 +43,25 @@ def steer(args: argparse.Namespace, order: Order) -> int:
                 code = max(code, error.exit_code)
         if order.until and not getattr(args, "no_wait", False):
             jobs = [wait_for(daemon, job, order.until) for job in jobs]
+    show(args, jobs, sentence)
+    return max([code, *(1 for job in jobs if isinstance(job.status, Failed))])
+
+
+def arrange(args: argparse.Namespace, request: AnyRequest, told: Callable[[Job], str]) -> int:
+    """Ask for what is done at once, and say what came of it."""
+    with connect() as daemon:
+        job = _ask(daemon, request)
+    show(args, [job], told)
+    return 0
+
+
+def show(args: argparse.Namespace, jobs: list[Job], told: Callable[[Job], str]) -> None:
+    """The jobs as a document or as a sentence each."""
     if args.json:
         print_document(jobs=[_json.job_fields(job) for job in jobs])
-    else:
-        for job in jobs:
-            print(sentence(job))
-    return max([code, *(1 for job in jobs if isinstance(job.status, Failed))])
+        return
+    for job in jobs:
+        print(told(job))
 
 
 def _ask(daemon: Client, request: AnyRequest) -> Job:

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from lorad.shared.messages import Changed, MoveJob
-from lorad.tui.commands import _json
-from lorad.tui.commands._arguments import (
-    add_id,
-    add_json,
-    connect,
-    count,
-    print_document,
-    title,
-)
+from lorad.shared.messages import MoveJob
+from lorad.tui.commands._arguments import add_id, add_json, count, title
+from lorad.tui.commands._steer import arrange
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask for it."""
-    with connect() as daemon:
-        reply = daemon.ask(MoveJob(id=args.id, to=args.to))
-    assert isinstance(reply, Changed), reply
-    if args.json:
-        print_document(jobs=[_json.job_fields(reply.job)])
-    else:
-        print(f"{title(reply.job)} is at place {args.to} now, or at the end if that is nearer.")
-    return 0
+    return arrange(
+        args,
+        MoveJob(id=args.id, to=args.to),
+        lambda job: f"{title(job)} is at place {args.to} now, or at the end if that is nearer.",
+    )

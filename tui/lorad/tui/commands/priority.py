@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from lorad.shared.messages import Changed, SetPriority
-from lorad.tui.commands import _json
-from lorad.tui.commands._arguments import (
-    add_id,
-    add_json,
-    connect,
-    integer,
-    print_document,
-    title,
-)
+from lorad.shared.messages import SetPriority
+from lorad.tui.commands._arguments import add_id, add_json, integer, title
+from lorad.tui.commands._steer import arrange
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask for it."""
-    with connect() as daemon:
-        reply = daemon.ask(SetPriority(id=args.id, priority=args.priority))
-    assert isinstance(reply, Changed), reply
-    if args.json:
-        print_document(jobs=[_json.job_fields(reply.job)])
-    else:
-        print(f"{title(reply.job)} has priority {reply.job.priority} now.")
-    return 0
+    return arrange(
+        args,
+        SetPriority(id=args.id, priority=args.priority),
+        lambda job: f"{title(job)} has priority {job.priority} now.",
+    )

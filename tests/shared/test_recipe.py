@@ -24,7 +24,7 @@ DATA = '[data]\npath = "p"\n'
         ("x = [", NotToml, "not valid TOML"),
         (f'name = "a"\n{DATA}[train]\nlearning_rat = 1', UnknownKey, "`train.learning_rate`?"),
         (f'name = "a"\nrank = 4\n{DATA}', UnknownKey, "`lora.rank`?"),
-        (f'name = "a"\n{DATA}[zzz]', UnknownKey, "There are: data, lora"),
+        (f'name = "a"\n{DATA}[zzz]', UnknownKey, "There are: buckets, data"),
         (DATA, WrongValue, "`name` does not fit: it is missing"),
         (f"name = 3\n{DATA}", WrongValue, "expected text in quotes, got a whole number"),
         (f'name = "a"\n{DATA}[train]\nlearning_rate = "1"', WrongValue, "`train.learning_rate`"),
@@ -66,9 +66,9 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
 def test_defaults_are_the_documented_ones() -> None:
     recipe = parse_recipe(f'name = "a"\n{DATA}')
     assert recipe.lora.alpha is None  # equal to the rank
-    assert recipe.lora.target_modules == ("to_q", "to_k", "to_v", "to_out.0")
-    assert recipe.train.snr_gamma == 5.0
-    assert recipe.data.caption_dropout == 0.05
+    assert recipe.lora.target_modules == "attention"
+    assert recipe.objective.snr_gamma == 5.0
+    assert recipe.data[0].caption_dropout == 0.05
     assert recipe.output.keep == 2
 
 

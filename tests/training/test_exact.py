@@ -27,7 +27,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tor
     recipe = small_recipe(folder, steps=STEPS, checkpointing_steps=2)
     text = recipe.read_text()
     text = text.replace("[lora]", "random_flip = true\ncaption_dropout = 0.5\n[lora]")
-    text = text.replace("[train]", "[train]\ngradient_accumulation_steps = 2\nnoise_offset = 0.1")
+    text = text.replace("[train]", "[train]\ngradient_accumulation_steps = 2")
+    text += "\n[objective]\nnoise_offset = 0.1\n"
     recipe.write_text(text)
     line = Line()
     assert run(recipe, folder / "out", line) == "done"

@@ -134,7 +134,7 @@ def memory_needed(recipe: Recipe, largest: int) -> int:
     if recipe.train.gpu_memory_gib:
         return int(recipe.train.gpu_memory_gib * GIB)
     pixels = recipe.train.train_batch_size * (recipe.train.resolution / 512) ** 2
-    a_picture = 0.5 if recipe.train.gradient_checkpointing else 1.5
+    a_picture = 0.5 if recipe.train.gradient_checkpointing is True else 1.5
     return min(int((3.0 + a_picture * pixels) * GIB), largest * 9 // 10)
 
 

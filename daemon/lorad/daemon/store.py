@@ -149,7 +149,7 @@ class Store:
                     new.recipe.name,
                     new.recipe_text,
                     str(new.recipe_folder),
-                    new.recipe.train.max_train_steps,
+                    new.recipe.train.known_steps or 0,
                     now,
                     new.priority,
                     last + 1,

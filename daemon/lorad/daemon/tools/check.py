@@ -67,7 +67,7 @@ def _check_data(recipe: Recipe, folder: Path, report: Report) -> None:
     report.pictures = len(items)
     report.captions = len(Counter(item.caption for item in items))
     train = recipe.train
-    seen = train.max_train_steps * train.train_batch_size * train.gradient_accumulation_steps
+    seen = (train.known_steps or 0) * train.train_batch_size * train.gradient_accumulation_steps
     report.epochs = round(seen / len(items), 1)
 
 

@@ -55,7 +55,7 @@ def export(
     newest: Image.Image | None,
 ) -> None:
     """Write both files into the folder; `newest` becomes the thumbnail."""
-    unet: Any = family.unet
+    unet: Any = family.network
     peft_keys = {k: v.detach().cpu() for k, v in get_peft_model_state_dict(unet).items()}
     StableDiffusionPipeline.save_lora_weights(
         folder,
@@ -129,9 +129,9 @@ def kohya_metadata(family: Family, recipe: Recipe, step: int, about: About) -> d
         "ss_steps": step,
         "ss_seed": train.seed,
         "ss_mixed_precision": about.precision,
-        "ss_min_snr_gamma": train.snr_gamma or None,
-        "ss_noise_offset": train.noise_offset or None,
-        "ss_caption_dropout_rate": recipe.data.caption_dropout,
+        "ss_min_snr_gamma": recipe.objective.snr_gamma or None,
+        "ss_noise_offset": recipe.objective.noise_offset or None,
+        "ss_caption_dropout_rate": recipe.data[0].caption_dropout,
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": f"{family.architecture}/lora",
         "modelspec.implementation": "diffusers",

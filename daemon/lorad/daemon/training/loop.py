@@ -17,6 +17,7 @@ import torch
 from lorad.daemon.training import objective
 from lorad.daemon.training.checkpoint import Tensors
 from lorad.daemon.training.export import DIFFUSERS_FILE, export, kohya_file
+from lorad.daemon.training.families.base import Diffusion
 from lorad.daemon.training.files import write_atomically
 from lorad.daemon.training.late import LateFigures
 from lorad.daemon.training.optimizer import optimizer_tensors, set_learning_rate
@@ -53,7 +54,7 @@ def train(task: Assignment, line: Line) -> Literal["done", "yielded"]:
 def run_steps(run: Run) -> Literal["done", "yielded"]:
     """From where the run stands to its end, or to where it is no longer wanted."""
     figures = LateFigures()
-    last, every = run.recipe.train.max_train_steps, run.recipe.train.checkpointing_steps
+    last, every = run.recipe.train.known_steps or 0, run.recipe.train.checkpointing_steps
     if run.step == 0 and run.line.wanted == "run":
         draw(run)
     run.tell("")
@@ -79,15 +80,17 @@ def run_steps(run: Run) -> Literal["done", "yielded"]:
 def take_step(run: Run, rate: float) -> torch.Tensor:
     """One update of the adapter; [loss, gradient norm] on the device, not waited for."""
     accelerator, train = run.place.accelerator, run.recipe.train
+    gamma = run.recipe.objective.snr_gamma
     set_learning_rate(run.adamw, rate)
     total = torch.zeros((), device=run.place.device)
     for micro in range(train.gradient_accumulation_steps):
         batch = run.dataset.batch(run.step, micro)
-        alphas = run.family.alphas_cumprod
+        assert isinstance(run.family.process, Diffusion)
+        alphas = run.family.process.alphas_cumprod
         noisy = objective.add_noise(batch.latents, batch.noise, batch.timesteps, alphas)
         with accelerator.autocast():
-            guess = run.family.predict(noisy, batch.timesteps, batch.text)
-        loss = objective.loss(guess, batch.noise, batch.timesteps, alphas, train.snr_gamma)
+            guess = run.family.predict(noisy, batch.timesteps, batch.condition)
+        loss = objective.loss(guess, batch.noise, batch.timesteps, alphas, gamma)
         loss = loss / train.gradient_accumulation_steps
         accelerator.backward(loss)
         total += loss.detach()

@@ -20,8 +20,9 @@ def add_lora(unet: Any, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
         TargetsMissing: a target names no layer.
     """
     lora = recipe.lora
+    targets = resolve_targets(lora.target_modules)
     names = [name for name, _ in unet.named_modules()]
-    missing = [t for t in lora.target_modules if not any(_meant(name, t) for name in names)]
+    missing = [t for t in targets if not any(_meant(name, t) for name in names)]
     if missing:
         raise TargetsMissing(names=", ".join(missing))
     # peft draws the first weights from the global generator; nothing else here does.
@@ -30,7 +31,7 @@ def add_lora(unet: Any, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
         LoraConfig(
             r=lora.rank,
             lora_alpha=lora.lora_alpha,
-            target_modules=list(lora.target_modules),
+            target_modules=targets,
         )
     )
     for module in unet.modules():
@@ -41,6 +42,11 @@ def add_lora(unet: Any, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
     for parameter in parameters.values():
         parameter.data = parameter.data.float()
     return parameters
+
+
+def resolve_targets(wanted: str | tuple[str, ...]) -> list[str]:
+    """The ends of layer names that a preset stands for."""
+    return ["to_q", "to_k", "to_v", "to_out.0"] if wanted == "attention" else list(wanted)
 
 
 def _meant(name: str, target: str) -> bool:

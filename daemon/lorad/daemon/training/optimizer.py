@@ -32,7 +32,7 @@ def learning_rates(recipe: Recipe) -> Callable[[int], float]:
     Raises:
         WrongValue: the schedule does not take these numbers.
     """
-    steps = recipe.train.max_train_steps
+    steps = recipe.train.known_steps or 0
     warmup = recipe.schedule.lr_warmup_steps
     if warmup is None:
         warmup = min(500, steps // 10)

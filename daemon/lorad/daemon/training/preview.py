@@ -16,7 +16,7 @@ from PIL import Image
 from lorad.daemon.training.families import Family
 from lorad.daemon.training.files import write_atomically
 from lorad.shared.messages import SamplePicture
-from lorad.shared.recipe import Recipe
+from lorad.shared.recipe import Prompt, Recipe
 
 log = logging.getLogger(__name__)
 THUMB_BYTES = 8192
@@ -38,7 +38,7 @@ class Preview:
     def due(self, step: int) -> bool:
         """Whether pictures are to be drawn after this many steps."""
         every = self._recipe.sample.every_n_steps
-        last = self._recipe.train.max_train_steps
+        last = self._recipe.train.known_steps
         return step in (0, last) or (every > 0 and step % every == 0)
 
     def draw(self, step: int) -> Iterator[SamplePicture]:
@@ -47,8 +47,8 @@ class Preview:
         if not sample.prompts:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        unet = self._family.unet
-        unet.eval()
+        network = self._family.network
+        network.eval()
         try:
             pipeline = self._family.pipeline()
             pipeline.set_progress_bar_config(disable=True)
@@ -56,22 +56,21 @@ class Preview:
             for first in range(0, len(sample.prompts), at_once):
                 indices = range(first, min(first + at_once, len(sample.prompts)))
                 for index, picture in zip(indices, self._draw(pipeline, indices), strict=True):
-                    yield self._keep(picture, step, index, sample.prompts[index])
+                    yield self._keep(picture, step, index, prompt_text(sample.prompts[index]))
         except torch.OutOfMemoryError:
             log.warning("No pictures at step %d: the GPU has too little free memory.", step)
         finally:
-            unet.train()
+            network.train()
             self._family.park()
 
     def _draw(self, pipeline: Any, indices: range) -> list[Image.Image]:
         """Several prompts at once; each has a seed of its own, so its noise is always the same."""
         sample, side = self._recipe.sample, self._recipe.train.resolution
-        half = pipeline.unet.dtype != torch.float32
-        with torch.autocast(
-            pipeline.device.type, dtype=pipeline.unet.dtype if half else None, enabled=half
-        ):
+        dtype: torch.dtype = next(self._family.network.parameters()).dtype
+        half = dtype != torch.float32
+        with torch.autocast(pipeline.device.type, dtype=dtype if half else None, enabled=half):
             pictures: list[Image.Image] = pipeline(
-                [sample.prompts[index] for index in indices],
+                [prompt_text(sample.prompts[index]) for index in indices],
                 negative_prompt=[sample.negative_prompt] * len(indices),
                 height=side,
                 width=side,
@@ -139,3 +138,8 @@ def make_thumb(picture: Image.Image) -> tuple[int, int, bytes]:
         if len(data) <= THUMB_BYTES:
             break
     return small.width, small.height, data
+
+
+def prompt_text(prompt: str | Prompt) -> str:
+    """The words of one of the recipe's prompts."""
+    return prompt if isinstance(prompt, str) else prompt.prompt

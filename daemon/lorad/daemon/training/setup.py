@@ -37,9 +37,10 @@ log = logging.getLogger(__name__)
 
 MAY_CHANGE = {
     "model": (),
-    "data": ("path",),
+    "buckets": (),
     "lora": (),
     "train": ("max_train_steps", "checkpointing_steps", "gpu_memory_gib"),
+    "objective": (),
     "optimizer": (),
 }
 """By section of the recipe, what a run that goes on may find changed."""
@@ -133,7 +134,7 @@ def prepare(task: Assignment, line: Line) -> Run:
     items = find_items(recipe, Path(task.recipe_folder))
     entries = hold(items, folder / "manifest.json", fresh=found is None)
     say(line, "loading the model")
-    log.info("%d pictures, %d steps", len(items), recipe.train.max_train_steps)
+    log.info("%d pictures, %d steps", len(items), recipe.train.known_steps)
     place = find_place(recipe, found[0].threads if found else None)
     family = load_family(recipe.model, Path(task.recipe_folder), place.device, place.dtype)
     encoder = Encoder(family, Cache(Path(task.cache)), place, lambda phase: say(line, phase))
@@ -160,11 +161,11 @@ def assemble(
 ) -> Run:
     """A run at step 0, with a fresh adapter."""
     recipe, folder = task.recipe, Path(task.folder)
-    if recipe.train.gradient_checkpointing:
-        network: Any = family.unet
+    if recipe.train.gradient_checkpointing is True:
+        network: Any = family.network
         network.enable_gradient_checkpointing()
-    parameters = add_lora(family.unet, recipe)
-    family.unet.train()
+    parameters = add_lora(family.network, recipe)
+    family.network.train()
     adamw = make_optimizer(list(parameters.values()), recipe, place.device)
     return Run(
         recipe=recipe,

@@ -16,6 +16,7 @@ def find_items(recipe: Recipe, recipe_folder: Path) -> list[Item]:
     Raises:
         DataError: something about them keeps them from being used; the sentence names it.
     """
-    if recipe.data.path is not None:
-        return scan_folder(recipe_folder / Path(recipe.data.path).expanduser(), recipe.data)
-    return load_hub(recipe.data, recipe_folder)
+    (data,) = recipe.data
+    if data.path is not None:
+        return scan_folder(recipe_folder / Path(data.path).expanduser(), data)
+    return load_hub(data, recipe_folder)

@@ -16,6 +16,7 @@ from lorad.daemon.training.data.manifest import Entry
 from lorad.daemon.training.data.pictures import Broken, fit
 from lorad.daemon.training.device import Place
 from lorad.daemon.training.families import Family
+from lorad.daemon.training.families.base import Condition
 from lorad.shared.errors import DataChanged
 from lorad.shared.recipe import Recipe
 
@@ -31,8 +32,8 @@ class Batch:
 
     latents: torch.Tensor
     """[batch, c, h/8, w/8], drawn from the posterior and scaled."""
-    text: torch.Tensor
-    """[batch, tokens, width]."""
+    condition: Condition
+    """For each picture, [batch, …]."""
     noise: torch.Tensor
     """[batch, c, h/8, w/8]."""
     timesteps: torch.Tensor
@@ -63,7 +64,7 @@ class Dataset:
 
     def batch(self, step: int, micro: int) -> Batch:
         """The micro-batch of a step: a pure function of the recipe's seed and these numbers."""
-        train, data, seed = self._recipe.train, self._recipe.data, self._recipe.train.seed
+        train, data, seed = self._recipe.train, self._recipe.data[0], self._recipe.train.seed
         size = train.train_batch_size
         first = (step * train.gradient_accumulation_steps + micro) * size
         rows = keyed.rows(len(self), seed, first, size)
@@ -74,19 +75,19 @@ class Dataset:
             len(self) if keyed.chance(data.caption_dropout, seed, "caption", place) else row
             for place, row in zip(places, rows, strict=True)
         ]
-        timesteps = [keyed.integer(self._family.timesteps, seed, "timestep", p) for p in places]
+        timesteps = [keyed.integer(1000, seed, "timestep", p) for p in places]
         mean, std = self._take(self._posterior, rows, side).unbind(1)
-        latents = (mean + std * self._normal(mean, "latent", places)) * self._family.scaling
+        latents = (mean + std * self._normal(mean, "latent", places)) * self._family.scaling_factor
         return Batch(
             latents=latents,
-            text=self._take(self._text, words),
+            condition={"text": self._take(self._text, words)},
             noise=self._noise(mean, places),
             timesteps=self._on_device(torch.tensor(timesteps)),
         )
 
     def _noise(self, like: torch.Tensor, places: range) -> torch.Tensor:
         noise = self._normal(like, "noise", places)
-        if offset := self._recipe.train.noise_offset:
+        if offset := self._recipe.objective.noise_offset:
             # https://www.crosslabs.org/blog/diffusion-with-offset-noise
             noise = noise + offset * self._normal(like[:, :, :1, :1], "offset", places)
         return noise
@@ -151,7 +152,7 @@ class Encoder:
             BrokenPicture: names those that cannot be decoded, all at once.
             DataChanged: one is not the file that the manifest names.
         """
-        size, flip = recipe.train.resolution, recipe.data.random_flip
+        size, flip = recipe.train.resolution, recipe.data[0].random_flip
         what = f"{self._made}/{self._family.vae_digest}/square {size}/{flip}"
         keys = [f"{what}/{entry.sha256}" for entry in entries]
         found = [self._cache.get(key) for key in keys]
@@ -189,10 +190,14 @@ class Encoder:
             if value is None:
                 if number % 50 == 0:
                     self._tell(f"encoding captions {number}/{len(captions)}")
-                value = {"text": self._family.encode_captions([caption])[0].float().cpu().clone()}
+                value = {"text": self._encode_caption(caption).float().cpu().clone()}
                 self._cache.put(key, value)
             values.append(value["text"])
         return torch.stack(values)
+
+    @torch.no_grad()
+    def _encode_caption(self, caption: str) -> torch.Tensor:
+        return self._family.encode_tokens(self._family.tokenize([caption]))["text"][0]
 
 
 def _read_as_held(item: Item, entry: Entry) -> bytes:

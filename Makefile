@@ -14,7 +14,7 @@ install: $(READY)  ## .venv with lorad, what it needs and what its tests need, i
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'  # the first to know --group
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train]' --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,optimizers]' --group dev
 	touch $@
 
 demo: $(READY)  ## Train a LoRA on the shipped model and watch it, in a few minutes on two cores

@@ -13,24 +13,21 @@ MARK = "<!-- Below this line: written by docs/make_protocol.py -->\n"
 
 
 def tables() -> str:
-    """One table a message, under the headings of messages.py."""
+    """One table a message, file by file."""
     parts = []
     for title, file in (
-        ("Messages", "messages.py"),
+        ("What messages carry", "messages/carried.py"),
+        ("Requests", "messages/requests.py"),
+        ("Replies", "messages/replies.py"),
+        ("Events", "messages/events.py"),
+        ("Runs", "messages/runs.py"),
         ("Jobs and states", "jobs.py"),
         ("Header", "codec.py"),
     ):
         parts.append(f"## {title}\n")
         text = (SHARED / file).read_text()
-        headings = [
-            (number, line.strip("# -\n"))
-            for number, line in enumerate(text.splitlines(), 1)
-            if line.startswith("# -- ")
-        ]
         for node in ast.parse(text).body:
             if isinstance(node, ast.ClassDef) and _is_struct(node):
-                while headings and headings[0][0] < node.lineno:
-                    parts.append(f"### {headings.pop(0)[1].capitalize()}\n")
                 parts.append(_table(node))
     return "\n".join(parts)
 

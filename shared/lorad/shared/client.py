@@ -37,6 +37,7 @@ from lorad.shared.messages import (
     GetChart,
     GetLog,
     GetMetrics,
+    GetNotes,
     GetRecipe,
     GetSamples,
     GetStatus,
@@ -45,6 +46,7 @@ from lorad.shared.messages import (
     JobRemoved,
     Log,
     Metrics,
+    Notes,
     Point,
     PointsAdded,
     RecipeText,
@@ -219,6 +221,10 @@ class Client:
     def ask(
         self, request: GetSamples, timeout: float = ..., command_id: str | None = ...
     ) -> Samples: ...
+    @overload
+    def ask(
+        self, request: GetNotes, timeout: float = ..., command_id: str | None = ...
+    ) -> Notes: ...
     @overload
     def ask(self, request: GetLog, timeout: float = ..., command_id: str | None = ...) -> Log: ...
     @overload

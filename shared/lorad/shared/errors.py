@@ -13,6 +13,8 @@ class LoradError(Exception):
     """Something went wrong in lorad."""
 
     exit_code = 1
+    pauses = False
+    """Whether a run that meets it is paused rather than failed, to be resumed when it is gone."""
 
     def __init__(self, **details: object) -> None:
         """Keep the details; the sentence is made from them when somebody reads it."""
@@ -54,6 +56,14 @@ class WrongValue(RecipeError):
     """The recipe's `{key}` does not fit: {why}."""
 
 
+class KeyUnclear(RecipeError):
+    """There are several keys `{key}` in a recipe. Say {names}."""
+
+
+class CannotChange(RecipeError):
+    """`{key}` of a job cannot be changed: {why}. Add the recipe again with another one."""
+
+
 class NotWritable(LoradError):
     """{path} cannot be written: {why}."""
 
@@ -62,6 +72,12 @@ class NotWritable(LoradError):
 
 class NameTaken(RecipeError):
     """{path} is there already. Choose another name, or remove it first."""
+
+
+class CannotImport(LoradError):
+    """{what} cannot be imported: {why}."""
+
+    exit_code = 2
 
 
 # -- the data -----------------------------------------------------------------------------------
@@ -132,8 +148,9 @@ class ModelError(LoradError):
 
 
 class ModelMissing(ModelError):
-    """There is no model at {base}. Set `model.base` to "emoji", a diffusers folder or a hub
-    name such as "stable-diffusion-v1-5/stable-diffusion-v1-5"."""
+    """There is no model at {base}. Set `model.base` to "emoji", a diffusers folder, a
+    `.safetensors` checkpoint or a hub name such as
+    "stable-diffusion-v1-5/stable-diffusion-v1-5"."""
 
 
 class ModelUnreachable(ModelError):
@@ -141,13 +158,53 @@ class ModelUnreachable(ModelError):
     name and the network, or download it first and set `model.base` to its folder."""
 
 
+class ModelConfigUnreachable(ModelError):
+    """The checkpoint {base} holds weights only. Its configuration is that of {reference}, which is
+    not to be had from the hub: {why}. Check the network, or put that model's files, without the
+    weights, into the folder {beside}."""
+
+
+class PickledModel(ModelError):
+    """{base} is a pickle, which may run any program when it is read, so it is not opened. Use the
+    same model as a `.safetensors` file or a diffusers folder."""
+
+
 class ModelUnsupported(ModelError):
-    """{base} is no Stable Diffusion 1.x model in diffusers format: {why}."""
+    """{base} cannot be trained: {why}. It takes a whole Stable Diffusion 1.x, 2.x, XL, 3 or 3.5
+    model, as a diffusers folder or a `.safetensors` checkpoint."""
 
 
 class TargetsMissing(ModelError):
-    """`lora.target_modules` names {names}, which no layer of this U-Net matches. Attention layers
-    are called to_q, to_k, to_v and to_out.0."""
+    """`{key}` names {names}, which no layer of this model matches. Attention layers are called
+    to_q, to_k, to_v and to_out.0; of a text encoder q_proj, k_proj, v_proj and out_proj."""
+
+
+class LoraError(ModelError):
+    """A LoRA file cannot be used."""
+
+
+class FileMissing(LoraError):
+    """There is no file {path}."""
+
+
+class LoraUnreadable(LoraError):
+    """{path} cannot be read as a LoRA: {why}."""
+
+
+class LoraKeysUnknown(LoraError):
+    """{path} holds what is no LoRA of Stable Diffusion in keys of diffusers or kohya: {names}."""
+
+
+class LoraUnfit(LoraError):
+    """{path} does not fit: {why}."""
+
+
+class NotConvertible(LoraError):
+    """{path} cannot be converted: {why}."""
+
+
+class NotPushed(LoradError):
+    """Nothing was pushed to {repo}: {why}."""
 
 
 class TrainingNotInstalled(LoradError):
@@ -155,19 +212,38 @@ class TrainingNotInstalled(LoradError):
     box run `pip install 'lorad[train]'`."""
 
 
+class OptimizerMissing(LoradError):
+    """The optimizer {type} cannot be used here: {why}. Run `pip install {package}`, or set
+    `optimizer.type` to "adamw"."""
+
+    exit_code = 2
+
+
 class DiskFull(LoradError):
     """The disk that holds {path} is full: {needed_mib} MiB are needed. Free some space, then
     `lorad resume` the job; its last checkpoint is whole."""
 
+    pauses = True
+
 
 class NotFinite(LoradError):
     """The weights hold a NaN or an infinity at step {step}, so nothing was saved over the last
-    good checkpoint. Lower `learning_rate` and add the recipe again."""
+    good checkpoint. Lower the rate with `lorad set ID learning_rate=…`, then `lorad resume` it."""
+
+    pauses = True
+
+
+class Diverged(LoradError):
+    """The loss was no number in several steps before step {step}, also after going back to the
+    last checkpoint; incidents/ in the output folder names the pictures. Lower the rate with
+    `lorad set ID learning_rate=…`, then `lorad resume` it."""
+
+    pauses = True
 
 
 class OutOfMemory(LoradError):
-    """The GPU ran out of memory {when}. Lower `train_batch_size` or `resolution`, or set
-    `gradient_checkpointing = true`, and add the recipe again."""
+    """The GPU ran out of memory {when}. Lower `resolution`, set `gradient_checkpointing = true` or
+    `optimizer.type = "adamw8bit"`, or free the card of others, and add the recipe again."""
 
 
 class NoCuda(LoradError):
@@ -183,6 +259,19 @@ class CheckpointDamaged(LoradError):
 
 class NoCheckpoint(LoradError):
     """{folder} holds no checkpoint, so it is not known which model its LoRA belongs to."""
+
+
+class WrongBase(LoradError):
+    """{path} cannot be put on {base}: {why}. Name the base model that it was trained on."""
+
+    exit_code = 2
+
+
+class BaseUnnamed(LoradError):
+    """A LoRA file does not say where its base model lies. Name it with --base, as `model.base` in
+    a recipe."""
+
+    exit_code = 2
 
 
 class CheckpointUnusable(LoradError):
@@ -282,6 +371,17 @@ class FolderUsed(DaemonError):
 
 class ImpossibleAction(DaemonError):
     """Job {id} is {state}, so it cannot be {participle}. {hint}"""
+
+
+class NoPrompts(DaemonError):
+    """Job {id} has no prompts to draw. `lorad set {id} 'sample.prompts=["a cat"]'` gives it one."""
+
+
+class TooFewCards(DaemonError):
+    """The recipe wants {wanted} GPUs at once (`train.num_processes`), and this box has {count}.
+    Lower it and add the recipe again."""
+
+    exit_code = 2
 
 
 class NoOutput(DaemonError):

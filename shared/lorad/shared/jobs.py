@@ -14,8 +14,8 @@ class Process(Struct, frozen=True, kw_only=True):
     birth: str
     """The kernel's boot and the clock ticks since then: a reused pid has another, and setting the
     clock does not change it."""
-    gpu: str | None = None
-    """The card's UUID; none on a box without a GPU."""
+    gpus: tuple[str, ...] = ()
+    """The UUIDs of its cards; none on a box without a GPU."""
 
 
 class Stashed(Struct, frozen=True, kw_only=True, tag="stashed"):
@@ -67,6 +67,8 @@ class Done(Struct, frozen=True, kw_only=True, tag="done"):
     """All steps taken, the files are in the job's folder."""
 
     finished: float
+    cause: str = ""
+    """Why there are fewer steps than asked for: `stopped early at step 400: …`."""
 
 
 class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
@@ -106,6 +108,12 @@ class Progress(Struct, frozen=True, kw_only=True):
     eta_seconds: float | None = None
     phase: str = ""
     """What the run does when it does not train: `encoding pictures 12/48`."""
+    validation_loss: float | None = None
+    """The newest; none where nothing is held out, and when it is not finite."""
+    best_step: int | None = None
+    """The step with the lowest validation loss."""
+    note: str = ""
+    """The newest thing that happened, in one sentence."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -116,7 +124,8 @@ class Job(Struct, frozen=True, kw_only=True):
     status: Status
     folder: str
     """Where its files go, absolute."""
-    max_train_steps: int
+    max_train_steps: int | None
+    """None: as many as its epochs take, which the run tells when it has read the data."""
     created: float
     priority: int = 0
     """Higher starts first."""

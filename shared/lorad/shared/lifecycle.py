@@ -17,7 +17,7 @@ a pause is done: nobody is served by holding finished work back.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from lorad.shared.errors import ImpossibleAction
 from lorad.shared.jobs import Job, State
@@ -73,6 +73,9 @@ REMOVABLE: frozenset[State] = frozenset(
     {"stashed", "queued", "paused", "done", "failed", "cancelled"}
 )
 
+SETTABLE: frozenset[State] = frozenset(get_args(State)) - {"finishing"}
+"""Where the recipe may be changed: whatever may still take a step, now or when it is taken up."""
+
 PARTICIPLES: dict[str, str] = {
     "stash": "stashed",
     "enqueue": "enqueued",
@@ -82,6 +85,8 @@ PARTICIPLES: dict[str, str] = {
     "restart": "restarted",
     "rm": "removed",
     "move": "moved",
+    "set": "changed",
+    "sample": "asked for pictures",
 }
 
 # What somebody who asked for the impossible most likely wants.
@@ -100,6 +105,12 @@ HINTS: dict[tuple[State, str], str] = {
     ("starting", "rm"): "`lorad cancel {id}` ends it first.",
     ("pausing", "rm"): "Wait until it is paused.",
     ("running", "restart"): "`lorad cancel {id}` ends it first.",
+    ("finishing", "set"): "No step is to come; wait until it has ended.",
+    ("finishing", "sample"): "It draws its last pictures anyway.",
+    ("starting", "sample"): "It draws its first pictures before its first step.",
+    ("queued", "sample"): "It draws while it trains; `lorad why {id}` says what it waits for.",
+    ("paused", "sample"): "It draws while it trains; `lorad resume {id}` lets it go on.",
+    ("done", "sample"): "`lorad generate {id} PROMPT` draws with its LoRA.",
 }
 
 
@@ -107,6 +118,10 @@ def can(state: State, verb: str) -> bool:
     """Whether somebody may ask for this now."""
     if verb == "rm":
         return state in REMOVABLE
+    if verb == "set":
+        return state in SETTABLE
+    if verb == "sample":
+        return state == "running"
     return (state, verb) in TRANSITIONS
 
 

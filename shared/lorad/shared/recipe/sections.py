@@ -232,7 +232,8 @@ class Optimizer(Section, frozen=True):
 
     type: Literal["adamw", "adamw8bit", "adafactor", "prodigy", "schedulefree", "lion"] = "adamw"
     adam_beta1: Beta = 0.9
-    adam_beta2: Beta = 0.999
+    adam_beta2: Beta | None = None
+    """None: 0.999; for lion 0.99."""
     adam_weight_decay: NotNegative = 1e-2
     adam_epsilon: Rate = 1e-8
     prodigy_beta3: Beta | None = None

@@ -116,6 +116,14 @@ RULES = (
         'the optimizer schedulefree wants "constant" or "constant_with_warmup"',
     ),
     Rule(
+        "train.text_encoder_lr",
+        lambda r: (
+            r.optimizer.type == "prodigy"
+            and r.train.text_encoder_lr not in (None, r.train.learning_rate)
+        ),
+        "prodigy finds one rate for all that it trains; take it out",
+    ),
+    Rule(
         "objective.rescale_betas_zero_snr",
         lambda r: r.objective.rescale_betas_zero_snr and r.objective.prediction_type == "epsilon",
         "at zero signal the noise cannot be guessed from; it is for v-prediction",

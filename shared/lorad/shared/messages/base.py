@@ -1,0 +1,12 @@
+"""The base of all messages, and their version."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+PROTOCOL = 1
+"""Counts up when a message changes so that an older peer would misread it."""
+
+
+class Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all messages."""

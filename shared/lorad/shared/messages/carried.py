@@ -1,0 +1,94 @@
+"""What several messages carry."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lorad.shared.messages.base import Message
+
+
+class Point(Message, frozen=True):
+    """One training step's figures."""
+
+    step: int
+    time: float
+    """Seconds since the epoch."""
+    loss: float
+    """NaN and infinity travel as they are; JSON writes them as null."""
+    learning_rate: float
+    grad_norm: float
+    images_per_second: float
+
+
+class Column(Message, frozen=True):
+    """All points of a span of steps in one column of a chart, so that a spike never vanishes."""
+
+    step: int
+    """The last step in it."""
+    minimum: float | None
+    maximum: float | None
+    last: float | None
+    """None where no point of the span is finite."""
+    smoothed: float | None
+    nonfinite: int = 0
+    """How many points are not finite."""
+
+
+class SamplePicture(Message, frozen=True):
+    """A picture that a run drew."""
+
+    step: int
+    index: int
+    """Which prompt."""
+    prompt: str
+    seed: int
+    sha256: str
+    path: str
+    """The PNG on the box."""
+    width: int
+    height: int
+    thumb_width: int
+    thumb_height: int
+    thumb: bytes
+    """zlib-deflated raw RGB, at most 8 KiB."""
+
+
+class Validation(Message, frozen=True):
+    """The loss on the pictures that are held out, after a step."""
+
+    step: int
+    loss: float
+    best: bool
+    """Whether none before it was lower."""
+
+
+NoteKind = Literal[
+    "plan", "nonfinite", "rollback", "changed", "inexact", "best", "stopped_early",
+    "sample_failed",
+]  # fmt: skip
+"""Another way to fit the memory; a loss that is no number; back to a checkpoint; a change of the
+recipe that it took up; no longer bit for bit; a better validation loss; no better one for too
+long; a picture that could not be drawn."""
+
+
+class Note(Message, frozen=True):
+    """Something that happened to a run."""
+
+    step: int
+    kind: NoteKind
+    text: str
+    """One sentence."""
+    time: float
+    """When the daemon heard of it, in seconds since the epoch."""
+
+
+class DaemonInfo(Message, frozen=True):
+    """The daemon about itself."""
+
+    version: str
+    pid: int
+    started: float
+    epoch: str
+    """Random, new at each start: another epoch is another daemon."""
+    home: str
+    hostname: str

@@ -1,0 +1,169 @@
+"""What clients ask the daemon for; each is answered by one reply."""
+
+from __future__ import annotations
+
+from lorad.shared.messages.base import Message
+
+
+class Request(Message, frozen=True):
+    """Base of all requests."""
+
+
+class Hello(Request, frozen=True, tag="hello"):
+    """Opens a conversation."""
+
+    protocol_min: int
+    protocol_max: int
+    client: str
+    """Program and version, for the log."""
+
+
+class GetStatus(Request, frozen=True, tag="get_status"):
+    """The daemon, the machine and the whole queue."""
+
+
+class AddJob(Request, frozen=True, tag="add_job"):
+    """Queue a recipe."""
+
+    recipe: str
+    """The file's text."""
+    folder: str
+    """The recipe's folder, absolute: its relative paths start there."""
+    stash: bool = False
+    priority: int = 0
+
+
+class JobRequest(Request, frozen=True):
+    """Base of all that concern one job."""
+
+    id: int
+
+
+class WhyJob(JobRequest, frozen=True, tag="why_job"):
+    """In one sentence: why it waits, or what it does."""
+
+
+class PauseJob(JobRequest, frozen=True, tag="pause_job"):
+    """Checkpoint and leave the device."""
+
+
+class ResumeJob(JobRequest, frozen=True, tag="resume_job"):
+    """Back into the queue, to go on from the checkpoint."""
+
+
+class CancelJob(JobRequest, frozen=True, tag="cancel_job"):
+    """Save what there is and end it."""
+
+    force: bool = False
+    """Kill the process at once; the last checkpoint is what remains."""
+
+
+class RestartJob(JobRequest, frozen=True, tag="restart_job"):
+    """Back into the queue, to train from the first step."""
+
+
+class StashJob(JobRequest, frozen=True, tag="stash_job"):
+    """Keep it out of the queue."""
+
+
+class EnqueueJob(JobRequest, frozen=True, tag="enqueue_job"):
+    """Back into the queue."""
+
+
+class MoveJob(JobRequest, frozen=True, tag="move_job"):
+    """Change its place in the queue."""
+
+    to: int
+    """Its new place among the waiting jobs; 1 is the front."""
+
+
+class SetPriority(JobRequest, frozen=True, tag="set_priority"):
+    """Higher starts first."""
+
+    priority: int
+
+
+class SetJob(JobRequest, frozen=True, tag="set_job"):
+    """Change some of its recipe, also while it runs: from the next step on."""
+
+    changes: dict[str, str]
+    """Keys as in the recipe, with or without their table; values as TOML."""
+
+
+class SampleJob(JobRequest, frozen=True, tag="sample_job"):
+    """Draw its prompts after this step."""
+
+
+class RemoveJob(JobRequest, frozen=True, tag="remove_job"):
+    """Forget the job; its output folder stays."""
+
+
+class GetRecipe(JobRequest, frozen=True, tag="get_recipe"):
+    """The recipe's text, with what was changed since it was added."""
+
+
+class GetMetrics(JobRequest, frozen=True, tag="get_metrics"):
+    """Points and validations after a step."""
+
+    after: int = 0
+    limit: int = 5000
+
+
+class GetChart(JobRequest, frozen=True, tag="get_chart"):
+    """The loss curve, drawn together to a width."""
+
+    width: int
+    """Columns wanted, 1..2000."""
+
+
+class GetSamples(JobRequest, frozen=True, tag="get_samples"):
+    """The pictures so far; all, or those of the newest step alone."""
+
+    newest: bool = False
+
+
+class GetNotes(JobRequest, frozen=True, tag="get_notes"):
+    """What happened to its runs, the newest."""
+
+    limit: int = 100
+
+
+class GetLog(JobRequest, frozen=True, tag="get_log"):
+    """A piece of the log. Job 0 is the daemon itself."""
+
+    offset: int
+    """In bytes; negative: that many from the end."""
+    limit: int = 65536
+
+
+class ShutDown(Request, frozen=True, tag="shut_down"):
+    """End the daemon: running jobs are paused and resumed by the next one."""
+
+    leave_runs: bool = False
+    """Let them train on; the next daemon takes them over."""
+
+
+AnyRequest = (
+    Hello
+    | GetStatus
+    | AddJob
+    | WhyJob
+    | PauseJob
+    | ResumeJob
+    | CancelJob
+    | RestartJob
+    | StashJob
+    | EnqueueJob
+    | MoveJob
+    | SetPriority
+    | SetJob
+    | SampleJob
+    | RemoveJob
+    | GetRecipe
+    | GetMetrics
+    | GetChart
+    | GetSamples
+    | GetNotes
+    | GetLog
+    | ShutDown
+)

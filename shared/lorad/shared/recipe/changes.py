@@ -1,0 +1,265 @@
+"""What of a job's recipe may change, and what the changes come to.
+
+One table for both who ask: `lorad set`, and a run that finds a checkpoint made by another recipe.
+A change is a key, such as `train.learning_rate` or `data[1].path`, and its new value as TOML.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from lorad.shared.errors import CannotChange, KeyUnclear, WrongValue
+from lorad.shared.recipe.reading import convert_recipe, parse_recipe
+from lorad.shared.recipe.sections import Data, Log, Recipe, Sample, Schedule
+from lorad.shared.recipe.writing import as_document, as_toml, with_key
+
+MAY_CHANGE: dict[str, tuple[str, ...]] = {
+    "data": ("path",),  # moved: the pictures themselves are held to their hashes
+    "train": (
+        "learning_rate",
+        "text_encoder_lr",
+        "max_train_steps",
+        "num_train_epochs",
+        "checkpointing_steps",
+        "gpu_memory_gib",
+        "num_processes",
+    ),
+    "schedule": Schedule.__struct_fields__,
+    "sample": Sample.__struct_fields__,
+    "validate": ("every_n_steps", "patience", "keep_best"),
+    "output": ("keep", "trigger_phrase"),
+    "log": Log.__struct_fields__,
+}
+"""By table of the recipe: what leaves the steps so far as they were."""
+
+WHY_NOT = {
+    "name": "its files are called by it",
+    "model": "the adapter is one for this base model",
+    "buckets": "its pictures are encoded by it",
+    "lora": "the adapter was made with it",
+    "validate": "its validation losses could not be compared with each other",
+    "output": "its files are written by it",
+}
+"""For all other tables: the steps so far were taken with it."""
+
+EITHER = {
+    "train.max_train_steps": "train.num_train_epochs",
+    "train.num_train_epochs": "train.max_train_steps",
+}
+"""A key that is set takes the other one out."""
+
+SECTIONS: dict[str, type[Struct]] = {"data": Data} | {
+    field.name: field.type
+    for field in msgspec.structs.fields(Recipe)
+    if isinstance(field.type, type) and issubclass(field.type, Struct)
+}
+KEY = re.compile(r"(\w+)(?:\[(\d+)\])?\.(\w+)")
+PLAIN = re.compile(r"[A-Za-z][\w./ -]*")
+"""Text that is taken for what it is without quotes, which shells eat."""
+
+
+class Change(NamedTuple):
+    """A key that is another than it was."""
+
+    key: str
+    then: Any
+    now: Any
+    allowed: bool
+
+    def __str__(self) -> str:
+        """`train.learning_rate was 0.0001 and is 5e-05`."""
+        return f"{self.key} was {self.then} and is {self.now}"
+
+
+def apply_changes(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
+    """The recipe with other values, as thoroughly checked as a new one.
+
+    Raises:
+        RecipeError: there is no such key, it may not change, or the value does not fit.
+    """
+    tables = _tables(recipe)
+    keys = {full_key(recipe, name): value for name, value in changes.items()}
+    for key, value in keys.items():
+        _refuse(key)
+        _put(tables, key, read_value(key, value))
+        if (other := EITHER.get(key)) is not None and other not in keys:
+            _put(tables, other, None)
+    return convert_recipe(tables)
+
+
+def plain_changes(recipe: Recipe, changes: Mapping[str, str]) -> dict[str, str]:
+    """The same changes with their keys in full and their values in one spelling."""
+    keys = {full_key(recipe, name): value for name, value in changes.items()}
+    return {key: as_toml(read_value(key, value)) for key, value in keys.items()}
+
+
+def merge_changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """Both, the later ones over the earlier; keys in full."""
+    gone = {EITHER[key] for key in after if key in EITHER}
+    return {key: value for key, value in before.items() if key not in gone} | dict(after)
+
+
+def changed_source(source: str, changes: Mapping[str, str]) -> str:
+    """The recipe's own text with the changes (keys in full) in their places.
+
+    Where its way of writing is too much for that, the whole recipe in another one.
+
+    Raises:
+        RecipeError: as `apply_changes`.
+    """
+    recipe = parse_recipe(source)
+    wanted = apply_changes(recipe, changes)
+    text = source
+    for key, value in changes.items():
+        text = with_key(text, key, value)
+        if (other := EITHER.get(key)) is not None and other not in changes:
+            text = with_key(text, other, None)
+    try:
+        if parse_recipe(text) == wanted:
+            return text
+    except Exception:  # whatever a text that was never meant to be changed by lines comes to
+        pass
+    return as_document(wanted)
+
+
+def changed(then: Mapping[str, Any], now: Recipe) -> list[Change]:
+    """What is another than in the recipe of a checkpoint (as JSON has it).
+
+    A key that the checkpoint does not know is none: an earlier lorad had no such thing.
+    """
+    tables = _tables(now)
+    return [
+        Change(key, before, value, may_change(key))
+        for key, before, value in _pairs(dict(then), tables)
+        if before != value
+    ]
+
+
+def may_change(key: str) -> bool:
+    """Whether the table above has this key (in full)."""
+    found = KEY.fullmatch(key)
+    return found is not None and found[3] in MAY_CHANGE.get(found[1], ())
+
+
+def full_key(recipe: Recipe, name: str) -> str:
+    """The key with its table, and with its number where there are several sets of pictures.
+
+    Raises:
+        UnknownKey: there is none; the nearest is named.
+        KeyUnclear: there are several.
+        WrongValue: it is a whole table, or a set of pictures that is not there.
+    """
+    if name == "name":
+        return name
+    if name in SECTIONS:
+        why = f"it is a table; set one of its keys, such as {name}.{_first(name)}"
+        raise WrongValue(key=name, why=why)
+    found = KEY.fullmatch(name)
+    if found is None:
+        tables = [table for table, kind in SECTIONS.items() if name in kind.__struct_fields__]
+        if len(tables) > 1:
+            names = " or ".join(f"`{table}.{name}`" for table in tables)
+            raise KeyUnclear(key=name, names=names)
+        if not tables:
+            raise _unknown(recipe, name)
+        found = KEY.fullmatch(f"{tables[0]}.{name}")
+        assert found is not None
+    table, number, field = found.groups()
+    if table not in SECTIONS or field not in SECTIONS[table].__struct_fields__:
+        raise _unknown(recipe, name)
+    return f"{_numbered(recipe, table, number, field)}.{field}"
+
+
+def _numbered(recipe: Recipe, table: str, number: str | None, field: str) -> str:
+    if table != "data":
+        return table
+    count = len(recipe.data)
+    if number is None and count > 1:
+        names = " or ".join(f"`data[{place}].{field}`" for place in range(count))
+        raise KeyUnclear(key=f"data.{field}", names=names)
+    place = int(number or 0)
+    if place >= count:
+        why = f"there are {count} sets of pictures, counted from 0"
+        raise WrongValue(key=f"data[{place}].{field}", why=why)
+    return f"data[{place}]"
+
+
+def _unknown(recipe: Recipe, name: str) -> Exception:
+    """The refusal that a recipe with this key would meet."""
+    table, _, field = name.rpartition(".")
+    wrong: dict[str, Any] = {table: {field: 0}} if table in SECTIONS else {name: 0}
+    try:
+        convert_recipe({"name": recipe.name, **wrong})
+    except Exception as error:
+        return error
+    raise AssertionError(name)
+
+
+def _first(table: str) -> str:
+    return (MAY_CHANGE.get(table) or SECTIONS[table].__struct_fields__)[0]
+
+
+def _refuse(key: str) -> None:
+    if not may_change(key):
+        table = re.split(r"[.\[]", key)[0]
+        why = WHY_NOT.get(table, "the steps so far were taken with it")
+        raise CannotChange(key=key.replace("data[0]", "data"), why=why)
+
+
+def read_value(key: str, text: str) -> Any:
+    """A value as TOML has it; plain words need no quotes.
+
+    Raises:
+        WrongValue: it is none, or more than one.
+    """
+    try:
+        tables = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        if PLAIN.fullmatch(text):
+            return text
+        why = f"{text} is no value of TOML; text goes in quotes, several in brackets"
+        raise WrongValue(key=key, why=why) from None
+    if set(tables) != {"value"}:
+        raise WrongValue(key=key, why="it is more than one value")
+    return tables["value"]
+
+
+def _tables(recipe: Recipe) -> dict[str, Any]:
+    """As TOML and JSON have it: lists, no tuples."""
+    tables: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(recipe))
+    return tables
+
+
+def _put(tables: dict[str, Any], key: str, value: Any) -> None:
+    found = KEY.fullmatch(key)
+    assert found is not None, key
+    table = tables[found[1]]
+    (table[int(found[2])] if found[2] is not None else table)[found[3]] = value
+
+
+def _pairs(then: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Every key in full, with its value then and now."""
+    for name, table in now.items():
+        before = then.get(name, table)
+        if name == "data":
+            before = [before] if isinstance(before, dict) else before
+            if len(before) != len(table):
+                yield "data", f"{len(before)} sets of pictures", f"{len(table)}"
+                continue
+            for place, (old, new) in enumerate(zip(before, table, strict=True)):
+                yield from _keys(f"data[{place}]", old, new)
+        elif isinstance(table, dict):
+            yield from _keys(name, before, table)
+        else:
+            yield name, before, table
+
+
+def _keys(table: str, then: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for key, value in now.items():
+        yield f"{table}.{key}", then.get(key, value), value

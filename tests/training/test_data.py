@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from support import small_data
 
 from lorad.daemon.training.data import find_items
-from lorad.daemon.training.data.cache import Cache
-from lorad.daemon.training.data.pictures import Broken, decode, fit
 from lorad.shared import errors
 from lorad.shared.recipe import parse_recipe
 
@@ -31,7 +27,7 @@ def test_metadata_csv(tmp_path: Path) -> None:
     small_data(tmp_path, 3)
     found = items(tmp_path)
     assert [item.name for item in found] == ["alarm-clock.png", "ambulance.png", "anchor.png"]
-    assert found[0].caption == "alarm clock"
+    assert found[0].captions == ("alarm clock",)
     assert found[0].read()[:4] == b"\x89PNG"
 
 
@@ -40,18 +36,20 @@ def test_metadata_jsonl_in_a_subfolder_with_a_byte_order_mark(tmp_path: Path) ->
     line = json.dumps({"file_name": "sub/a.png", "prompt": "a Zoë"}, ensure_ascii=False)
     (tmp_path / "pictures" / "metadata.jsonl").write_text("\ufeff" + line + "\n\n")
     (item,) = items(tmp_path)
-    assert item.caption == "a Zoë"  # the only other column of strings
+    assert item.captions == ("a Zoë",)  # the only other column of strings
 
 
-def test_captions_that_are_no_strings_are_refused(tmp_path: Path) -> None:
-    metadata(tmp_path, '{"file_name": "a.png", "text": ["one", "two"]}', "metadata.jsonl")
+def test_a_list_of_strings_is_several_captions_and_numbers_are_none(tmp_path: Path) -> None:
+    metadata(tmp_path, '{"file_name": "a.png", "text": ["one", "two", ""]}', "metadata.jsonl")
+    assert items(tmp_path)[0].captions == ("one", "two")
+    metadata(tmp_path, '{"file_name": "a.png", "text": [1, 2]}', "metadata.jsonl")
     with pytest.raises(errors.CaptionColumn, match="it has none"):
         items(tmp_path)
 
 
 def test_a_caption_may_hold_any_line_of_unicode(tmp_path: Path) -> None:
     metadata(tmp_path, '{"file_name": "a.png", "text": "one\u2028two"}', "metadata.jsonl")
-    assert items(tmp_path)[0].caption == "one\u2028two"
+    assert items(tmp_path)[0].captions == ("one\u2028two",)
 
 
 def test_hidden_files_and_links(tmp_path: Path) -> None:
@@ -71,31 +69,10 @@ def test_sidecar_txt(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png"):
         write_picture(tmp_path / "pictures" / name)
         (tmp_path / "pictures" / name).with_suffix(".txt").write_text(f" caption of {name}\n")
-    assert [(i.name, i.caption) for i in items(tmp_path)] == [
-        ("a.png", "caption of a.png"),
-        ("b.JPG", "caption of b.JPG"),
+    assert [(i.name, i.captions) for i in items(tmp_path)] == [
+        ("a.png", ("caption of a.png",)),
+        ("b.JPG", ("caption of b.JPG",)),
     ]
-
-
-def test_a_data_set_in_a_format_of_the_hub(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
-    png = io.BytesIO()
-    Image.new("RGB", (8, 8), "blue").save(png, "PNG")
-    rows = {"image": [{"bytes": png.getvalue(), "path": None}] * 2, "text": ["one", "two"]}
-    features = datasets.Features({"image": datasets.Image(), "text": datasets.Value("string")})
-    (tmp_path / "set").mkdir()
-    datasets.Dataset.from_dict(rows, features=features).to_parquet(
-        tmp_path / "set" / "train.parquet"
-    )
-    found = items(tmp_path, 'dataset_name = "set"')
-    assert [item.caption for item in found] == ["one", "two"]
-    assert decode(found[1].read()).getpixel((0, 0)) == (0, 0, 255)
-
-
-def test_a_data_set_that_is_not_to_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
-    with pytest.raises(errors.DataSetUnreachable, match="nobody/nothing"):
-        items(tmp_path, 'dataset_name = "nobody/nothing"')
 
 
 def metadata(folder: Path, text: str, name: str = "metadata.csv") -> None:
@@ -154,66 +131,145 @@ def test_mistakes_in_folders(tmp_path: Path) -> None:
         items(tmp_path)
 
 
-def test_every_broken_picture_is_named(tmp_path: Path) -> None:
-    small_data(tmp_path, 3)
-    good = (tmp_path / "pictures" / "anchor.png").read_bytes()
-    (tmp_path / "pictures" / "ambulance.png").write_bytes(good[: len(good) // 2])
-    (tmp_path / "pictures" / "alarm-clock.png").write_bytes(b"GIF89a nonsense")
-    broken = Broken()
-    decoded = [broken.try_decode(item.name, item.read) for item in items(tmp_path)]
-    assert [picture is None for picture in decoded] == [True, True, False]
-    with pytest.raises(errors.BrokenPicture, match=r"alarm-clock\.png, ambulance\.png cannot"):
-        broken.refuse()
+# -- imagefolder's rules --------------------------------------------------------------------------
 
 
-def test_what_is_no_picture_is_said_without_pillows_words() -> None:
-    broken = Broken()
-    for name, data in (("a", b"text"), ("b", png_of(Image.new("I;16", (4, 4), 20000)))):
-        broken.try_decode(name, lambda data=data: data)
-    with pytest.raises(errors.BrokenPicture, match="a, b cannot be decoded: it is no picture"):
-        broken.refuse()
-    with pytest.raises(ValueError, match="16 bits"):
-        decode(png_of(Image.new("I;16", (4, 4), 20000)))
+def write_metadata(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 
 
-def png_of(picture: Image.Image, **options: object) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, "PNG", **options)
-    return out.getvalue()
+def test_metadata_in_sub_folders_name_files_relative_to_themselves(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    for name in ("a.png", "x/b.png", "x/y/c.png", "unlisted.png"):
+        write_picture(pictures / name)
+    write_metadata(pictures / "metadata.csv", "file_name,text\na.png,A\n")
+    write_metadata(pictures / "x" / "metadata.csv", "file_name,text\nb.png,B\ny/c.png,C\n")
+    found = [(item.name, *item.captions) for item in items(tmp_path)]
+    assert found == [("a.png", "A"), ("x/b.png", "B"), ("x/y/c.png", "C")]
 
 
-def test_transparency_is_white_and_rotation_is_undone() -> None:
-    assert decode(png_of(Image.new("RGBA", (4, 4), (255, 0, 0, 0)))).getpixel((0, 0)) == (255,) * 3
-    palette = Image.new("RGB", (4, 4), "lime").convert("P")
-    assert decode(png_of(palette)).getpixel((0, 0)) == (0, 255, 0)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    out = io.BytesIO()
-    Image.new("RGB", (30, 10)).save(out, "JPEG", exif=exif)
-    assert decode(out.getvalue()).size == (10, 30)
+def test_metadata_in_a_sub_folder_cannot_leave_it(tmp_path: Path) -> None:
+    write_picture(tmp_path / "pictures" / "a.png")
+    write_metadata(tmp_path / "pictures" / "x" / "metadata.csv", "file_name,text\n../a.png,A\n")
+    with pytest.raises(errors.OutsideFolder):
+        items(tmp_path)
 
 
-def test_a_decompression_bomb_is_refused() -> None:
-    with pytest.raises(ValueError, match="too many"):
-        decode(png_of(Image.new("1", (9000, 9000))))
+def test_kinds_of_metadata_are_not_mixed(tmp_path: Path) -> None:
+    metadata(tmp_path, "file_name,text\na.png,x\n")
+    write_metadata(tmp_path / "pictures" / "x" / "metadata.jsonl", "{}")
+    with pytest.raises(errors.BadMetadata, match=r"metadata\.csv and metadata\.jsonl; keep one"):
+        items(tmp_path)
 
 
-def test_the_middle_square_is_taken() -> None:
-    picture = Image.new("RGB", (300, 100), "white")
-    picture.paste("black", (100, 0, 200, 100))
-    pixels = fit(picture, 64)
-    assert tuple(pixels.shape) == (3, 64, 64)
-    assert np.allclose(pixels.numpy(), -1, atol=0.1)
+def test_one_file_in_two_metadata_is_refused(tmp_path: Path) -> None:
+    metadata(tmp_path, "file_name,text\nx/b.png,x\n")
+    write_picture(tmp_path / "pictures" / "x" / "b.png")
+    write_metadata(tmp_path / "pictures" / "x" / "metadata.csv", "file_name,text\nb.png,B\n")
+    with pytest.raises(errors.BadMetadata, match=r"x/b\.png, which another one lists too"):
+        items(tmp_path)
 
 
-def test_a_damaged_cache_is_made_again(tmp_path: Path) -> None:
-    import torch
+def test_metadata_parquet_with_lists_of_captions(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    write_picture(tmp_path / "pictures" / "a.png")
+    columns = {"file_name": ["a.png"], "text": [["one", "two"]], "score": [0.5], "raw": [b"\xff"]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "pictures" / "metadata.parquet")
+    assert items(tmp_path)[0].captions == ("one", "two")
+    (tmp_path / "pictures" / "metadata.parquet").write_bytes(b"PAR1 junk")
+    with pytest.raises(errors.BadMetadata, match=r"metadata\.parquet cannot be used"):
+        items(tmp_path)
 
-    cache = Cache(tmp_path / "cache")
-    assert cache.get("k") is None
-    cache.put("k", {"x": torch.ones(2)})
-    assert torch.equal(cache.get("k")["x"], torch.ones(2))
-    assert cache.get("other") is None
-    for path in (tmp_path / "cache").rglob("*.safetensors"):
-        path.write_bytes(b"junk")
-    assert cache.get("k") is None
+
+@pytest.mark.parametrize(
+    ("header", "data", "why"),
+    [
+        ("image_file_name,text", "", ""),
+        ("photo_file_name,text", "", ""),
+        ("input_file_name,output_file_name,text", 'image_column = "input"', ""),
+        ("input_file_name,output_file_name,text", "", "several pictures; set `data.image_column`"),
+        ("file_names,text", "", "one row a picture"),
+    ],
+)
+def test_columns_that_name_files(tmp_path: Path, header: str, data: str, why: str) -> None:
+    row = ",".join(["a.png"] * header.count("file_name") + ["a caption"])
+    metadata(tmp_path, f"{header}\n{row}\n")
+    data = f'path = "pictures"\ncaption_column = "text"\n{data}'
+    if not why:
+        assert items(tmp_path, data)[0].captions == ("a caption",)
+        return
+    with pytest.raises(errors.BadMetadata, match=why):
+        items(tmp_path, data)
+
+
+# -- captions -------------------------------------------------------------------------------------
+
+
+def beside(folder: Path, **texts: bytes) -> Path:
+    """A picture, and caption files by their extension."""
+    write_picture(folder / "pictures" / "a.b.png")
+    for extension, text in texts.items():
+        (folder / "pictures" / f"a.b.{extension}").write_bytes(text)
+    return folder
+
+
+def test_lines_of_a_caption_file(tmp_path: Path) -> None:
+    beside(tmp_path, txt=b"\xef\xbb\xbfone\r\n\r\n two \n")
+    assert items(tmp_path)[0].captions == ("one two",)
+    wild = 'path = "pictures"\nenable_wildcard = true'
+    assert items(tmp_path, wild)[0].captions == ("one", "two")
+
+
+def test_the_extension_decides_and_without_it_txt_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    beside(tmp_path, txt=b"of txt", caption=b"of caption")
+    assert items(tmp_path)[0].captions == ("of txt",)
+    assert "a .txt and a .caption, of which the .txt is read" in caplog.text
+    chosen = 'path = "pictures"\ncaption_extension = ".caption"'
+    assert items(tmp_path, chosen)[0].captions == ("of caption",)
+    (tmp_path / "pictures" / "a.b.txt").unlink()
+    assert items(tmp_path)[0].captions == ("of caption",)
+
+
+def test_a_caption_that_is_not_utf_8_is_read_as_latin_1_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    assert items(beside(tmp_path, txt="Zoë".encode("latin-1")))[0].captions == ("Zoë",)
+    assert "not UTF-8, read as latin-1: a.b.txt" in caplog.text
+    metadata(tmp_path, "")
+    (tmp_path / "pictures" / "metadata.csv").write_bytes(b"file_name,text\na.png,Zo\xeb\n")
+    assert items(tmp_path)[0].captions == ("Zoë",)
+    assert "metadata.csv is not UTF-8" in caplog.text
+
+
+def test_ten_megabytes_of_caption_are_cut(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    (item,) = items(beside(tmp_path, txt="é".encode() * 5_000_000))
+    assert len(item.captions[0]) == 65_536
+    assert "longer than 64 Ki characters" in caplog.text
+
+
+def test_one_caption_for_all_that_have_none(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        write_picture(tmp_path / "pictures" / name)
+    (tmp_path / "pictures" / "a.txt").write_text("own")
+    default = 'path = "pictures"\ncaption = "photo of [trigger]"\ntrigger_word = "ohwx"'
+    assert [i.captions for i in items(tmp_path, default)] == [("ohwx, own",), ("photo of ohwx",)]
+    metadata(tmp_path, '{"file_name": "a.png", "score": 5}', "metadata.jsonl")
+    assert items(tmp_path, default)[0].captions == ("photo of ohwx",)
+
+
+def test_pictures_that_share_a_caption_file_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    write_picture(tmp_path / "pictures" / "a.png")
+    write_picture(tmp_path / "pictures" / "a.jpg")
+    (tmp_path / "pictures" / "a.txt").write_text("of both")
+    assert len(items(tmp_path)) == 2
+    assert "caption file of another picture: a.png" in caplog.text

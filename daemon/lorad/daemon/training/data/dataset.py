@@ -2,207 +2,305 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-from collections.abc import Callable
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import torch
 
 from lorad.daemon.training import keyed
-from lorad.daemon.training.data.cache import Cache
-from lorad.daemon.training.data.item import Item
-from lorad.daemon.training.data.manifest import Entry
-from lorad.daemon.training.data.pictures import Broken, fit
+from lorad.daemon.training.data.buckets import Bucket
+from lorad.daemon.training.data.encoder import Encoded
+from lorad.daemon.training.data.order import Order, Shown
+from lorad.daemon.training.data.tables import Mover, Rows, Table
 from lorad.daemon.training.device import Place
 from lorad.daemon.training.families import Family
-from lorad.daemon.training.families.base import Condition
-from lorad.shared.errors import DataChanged
+from lorad.daemon.training.families.base import Condition, Tokens
 from lorad.shared.recipe import Recipe
 
-CACHE_VERSION = 1
-"""Counts up when a picture or a caption is encoded in another way."""
-RESIDENT_SHARE = 0.25
-"""Of the free memory of a card; a larger data set stays in pinned host memory."""
+log = logging.getLogger(__name__)
+
+
+class Timesteps(Protocol):
+    """What a data set asks of the objective."""
+
+    def timesteps(self, seed: int, places: Sequence[int]) -> torch.Tensor:
+        """[n] on the host, keyed by place."""
+        ...
+
+    def fixed_timesteps(self, count: int) -> torch.Tensor:
+        """[count], spread evenly."""
+        ...
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch, on the device."""
+    """One micro-batch, or a share of it, on the device; all of one bucket."""
 
+    rows: list[int]
+    """Which pictures."""
     latents: torch.Tensor
-    """[batch, c, h/8, w/8], drawn from the posterior and scaled."""
-    condition: Condition
-    """For each picture, [batch, …]."""
+    """[n, c, h/8, w/8], drawn from the posterior, shifted and scaled."""
     noise: torch.Tensor
-    """[batch, c, h/8, w/8]."""
+    """[n, c, h/8, w/8], with its offset: what is to be guessed."""
+    perturbed: torch.Tensor
+    """[n, c, h/8, w/8]: what is added. The noise itself, or with `objective.input_perturbation`
+    some more of it (Ning et al. 2023, arXiv 2301.11706)."""
     timesteps: torch.Tensor
-    """[batch], 0..999."""
+    """[n], as the objective draws them."""
+    condition: Condition
+    """Embeddings and `sizes`; only `sizes` where text encoders are trained."""
+    tokens: Tokens
+    """[n, tokens] each where a text encoder is trained; else empty."""
+    weights: torch.Tensor
+    """[n]: `data.weight`, times `objective.prior_loss_weight` for regularisation pictures."""
+    mask: torch.Tensor | None
+    """[n, 1, h/8, w/8] in 0..1; none where no picture has one."""
+
+
+class _Tables(NamedTuple):
+    """One bucket's views."""
+
+    posteriors: Table
+    sizes: Table
+    masks: Table | None
 
 
 class Dataset:
-    """All pictures as posterior mean and std, all captions as embeddings."""
+    """All pictures as posterior mean and std, all captions as embeddings or tokens.
+
+    What a micro-batch holds is a function of the recipe, the step and the micro-batch's number
+    alone; every draw is keyed by the place (step * accumulation + micro) * batch + row.
+    """
 
     def __init__(
-        self,
-        posterior: torch.Tensor,
-        text: torch.Tensor,
-        recipe: Recipe,
-        family: Family,
-        device: torch.device,
+        self, encoded: Encoded, recipe: Recipe, family: Family, objective: Timesteps, place: Place
     ) -> None:
-        """`posterior` [n, sides, 2, c, h/8, w/8], `text` [n + 1, tokens, width], last: empty."""
+        """Brings onto the device what takes a modest share of its free memory."""
+        self._encoded = encoded
         self._recipe = recipe
-        self._family = family
-        self._device = device
-        self._posterior = place(posterior, device)
-        self._text = place(text, device)
+        self._scaling, self._shift = family.scaling_factor, family.shift_factor
+        self._objective = objective
+        self._exact = place.exact
+        self._mover = Mover(place.device)
+        self._tables = [
+            _Tables(
+                Table(shape.posteriors, self._mover),
+                Table(list(torch.tensor(shape.sizes, dtype=torch.float32)), self._mover),
+                Table(shape.masks, self._mover) if shape.masks else None,
+            )
+            for shape in encoded.shapes
+        ]
+        first = encoded.texts[0] if encoded.texts else {}
+        self._texts = {
+            name: Table([text[name] for text in encoded.texts], self._mover) for name in first
+        }
+        self._tokens = {
+            name: Table(list(tokens), self._mover) for name, tokens in encoded.tokens.items()
+        }
+        self._weights = Table(list(_weights(encoded, recipe)), self._mover)
+        self._order = Order(
+            [
+                Shown(picture.shape, data.repeats, data.is_reg)
+                for picture in encoded.pictures
+                for data in (recipe.data[picture.block],)
+            ],
+            recipe.train.train_batch_size,
+            recipe.train.seed,
+        )
+        self._report()
 
     def __len__(self) -> int:
         """How many pictures."""
-        return len(self._posterior)
+        return len(self._encoded.pictures)
 
-    def batch(self, step: int, micro: int) -> Batch:
-        """The micro-batch of a step: a pure function of the recipe's seed and these numbers."""
-        train, data, seed = self._recipe.train, self._recipe.data[0], self._recipe.train.seed
-        size = train.train_batch_size
-        first = (step * train.gradient_accumulation_steps + micro) * size
-        rows = keyed.rows(len(self), seed, first, size)
-        places = range(first, first + size)
-        sides = self._posterior.shape[1]
-        side = [keyed.integer(sides, seed, "flip", place) for place in places]
-        words = [
-            len(self) if keyed.chance(data.caption_dropout, seed, "caption", place) else row
-            for place, row in zip(places, rows, strict=True)
+    # -- the order --------------------------------------------------------------------------------
+
+    @property
+    def buckets(self) -> list[Bucket]:
+        """The shapes and how many pictures have each."""
+        counts = [0] * len(self._encoded.shapes)
+        for picture in self._encoded.pictures:
+            counts[picture.shape] += 1
+        pairs = zip(self._encoded.shapes, counts, strict=True)
+        return [Bucket(*shape.size, count) for shape, count in pairs]
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Of the first epoch; of several, `steps` knows."""
+        return self.steps(1)
+
+    def steps(self, epochs: int) -> int:
+        """How many it takes to show so many epochs."""
+        return -(-self._order.batches(epochs) // self._recipe.train.gradient_accumulation_steps)
+
+    def epoch(self, step: int) -> int:
+        """The epoch in which a step begins, from 0."""
+        return self._order.epoch_of(step * self._recipe.train.gradient_accumulation_steps)
+
+    def names(self, step: int) -> list[str]:
+        """The pictures of a step, each once."""
+        accumulation = self._recipe.train.gradient_accumulation_steps
+        rows = [
+            row
+            for number in range(step * accumulation, (step + 1) * accumulation)
+            for row in self._order.batch(number)[1]
         ]
-        timesteps = [keyed.integer(1000, seed, "timestep", p) for p in places]
-        mean, std = self._take(self._posterior, rows, side).unbind(1)
-        latents = (mean + std * self._normal(mean, "latent", places)) * self._family.scaling_factor
+        return [self._encoded.pictures[row].name for row in dict.fromkeys(rows)]
+
+    # -- batches ----------------------------------------------------------------------------------
+
+    def batch(self, step: int, micro: int, share: slice = slice(None)) -> Batch:
+        """The rows `share` of a micro-batch.
+
+        Where the run is exact each row's noise comes from a generator of its own on the CPU, the
+        same on every machine. Elsewhere the device draws it for the whole micro-batch at once,
+        whatever the share: still a function of step and micro alone, but of the kind of device too.
+        """
+        train = self._recipe.train
+        number = step * train.gradient_accumulation_steps + micro
+        shape, rows = self._order.batch(number)
+        first = number * train.train_batch_size
+        places = range(first, first + train.train_batch_size)
+        draws = _Draws(self._mover, self._exact, train.seed, number, train.train_batch_size, share)
+        rows, places = rows[share], places[share]
+        chosen = [self._choose(row, place) for row, place in zip(rows, places, strict=True)]
+        at = self._mover.rows([view for view, _ in chosen], [text for _, text in chosen], rows)
+        mean, std = self._tables[shape].posteriors.take(at[0]).unbind(1)
+        size = tuple(mean.shape[1:])
+        latents = (mean + std * draws.normal("latent", size) - self._shift) * self._scaling
+        noise, perturbed = self._noise(draws, size)
+        condition, tokens, mask = self._given(shape, at[0], at[1])
         return Batch(
+            rows=rows,
             latents=latents,
-            condition={"text": self._take(self._text, words)},
-            noise=self._noise(mean, places),
-            timesteps=self._on_device(torch.tensor(timesteps)),
+            noise=noise,
+            perturbed=perturbed,
+            timesteps=self._mover.move(self._objective.timesteps(train.seed, places)),
+            condition=condition,
+            tokens=tokens,
+            weights=self._weights.take(at[2]),
+            mask=mask,
         )
 
-    def _noise(self, like: torch.Tensor, places: range) -> torch.Tensor:
-        noise = self._normal(like, "noise", places)
-        if offset := self._recipe.objective.noise_offset:
+    def fixed_batches(self, size: int) -> Iterator[Batch]:
+        """For validation: every picture at each of the fixed timesteps, by bucket, so many at once.
+
+        Posterior means, the first view, the first caption; the noise is keyed by the picture's
+        content and the timestep, whatever the run's seed, so that runs can be compared. `weights`
+        are all 1.
+        """
+        fixed = self._objective.fixed_timesteps(self._recipe.validate.timesteps)
+        for shape in range(len(self._tables)):
+            here = [
+                row for row, picture in enumerate(self._encoded.pictures) if picture.shape == shape
+            ]
+            for first in range(0, len(here), size):
+                for number in range(len(fixed)):
+                    yield self._fixed(shape, here[first : first + size], number, fixed[number])
+
+    def _fixed(self, shape: int, rows: list[int], number: int, timestep: torch.Tensor) -> Batch:
+        pictures = [self._encoded.pictures[row] for row in rows]
+        texts = [self._encoded.captions[row][0] for row in rows]
+        at = self._mover.rows([picture.views[0] for picture in pictures], texts)
+        mean = self._tables[shape].posteriors.take(at[0])[:, 0]
+        drawn = [
+            keyed.normal(tuple(mean.shape[1:]), 0, f"validate/{picture.sha256}", number)
+            for picture in pictures
+        ]
+        noise = self._mover.move(torch.stack(drawn))
+        condition, tokens, mask = self._given(shape, *at)
+        return Batch(
+            rows=rows,
+            latents=(mean - self._shift) * self._scaling,
+            noise=noise,
+            perturbed=noise,
+            timesteps=self._mover.move(timestep.repeat(len(rows))),
+            condition=condition,
+            tokens=tokens,
+            weights=self._mover.move(torch.ones(len(rows))),
+            mask=mask,
+        )
+
+    def _given(
+        self, shape: int, views: Rows, texts: Rows
+    ) -> tuple[Condition, Tokens, torch.Tensor | None]:
+        """What is taken from the tables as it is."""
+        tables = self._tables[shape]
+        condition = {name: table.take(texts) for name, table in self._texts.items()}
+        condition["sizes"] = tables.sizes.take(views)
+        tokens = {name: table.take(texts) for name, table in self._tokens.items()}
+        return condition, tokens, tables.masks.take(views) if tables.masks else None
+
+    def _noise(self, draws: _Draws, size: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is to be guessed, and what is added."""
+        objective = self._recipe.objective
+        noise = draws.normal("noise", size)
+        if objective.noise_offset:
             # https://www.crosslabs.org/blog/diffusion-with-offset-noise
-            noise = noise + offset * self._normal(like[:, :, :1, :1], "offset", places)
-        return noise
+            noise = noise + objective.noise_offset * draws.normal("offset", (size[0], 1, 1))
+        if not objective.input_perturbation:
+            return noise, noise
+        return noise, noise + objective.input_perturbation * draws.normal("perturbation", size)
 
-    def _normal(self, like: torch.Tensor, stream: str, places: range) -> torch.Tensor:
-        shape, seed = tuple(like.shape[1:]), self._recipe.train.seed
-        return self._on_device(
-            torch.stack([keyed.normal(shape, seed, stream, place) for place in places])
+    def _choose(self, row: int, place: int) -> tuple[int, int]:
+        """A row of the shape's views and one of the captions, for this place."""
+        picture, captions = self._encoded.pictures[row], self._encoded.captions[row]
+        seed, data = self._recipe.train.seed, self._recipe.data[picture.block]
+        view = picture.views[keyed.integer(len(picture.views), seed, "flip", place)]
+        if keyed.chance(data.caption_dropout, seed, "caption", place):
+            return view, self._encoded.empty
+        return view, captions[keyed.integer(len(captions), seed, "variant", place)]
+
+    def _report(self) -> None:
+        """Say which buckets there are, and which show a picture twice in one batch."""
+        log.info(
+            "Buckets: %s",
+            ", ".join(f"{one.width}x{one.height} ({one.pictures})" for one in self.buckets),
         )
-
-    def _take(self, table: torch.Tensor, *indices: list[int]) -> torch.Tensor:
-        # Through pinned memory, or the copy would wait for all that the device has to do.
-        rows = tuple(torch.tensor(index) for index in indices)
-        if table.is_cuda:
-            rows = tuple(row.pin_memory().to(table.device, non_blocking=True) for row in rows)
-        return self._on_device(table[rows])
-
-    def _on_device(self, tensor: torch.Tensor) -> torch.Tensor:
-        if self._device.type == "cuda" and tensor.device.type == "cpu":
-            tensor = tensor.pin_memory()
-        return tensor.to(self._device, non_blocking=True)
-
-
-def place(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """On the device if it takes a modest share of its free memory, else where it is."""
-    if device.type != "cuda":
-        return tensor
-    free, _ = torch.cuda.mem_get_info(device)
-    return tensor.to(device) if tensor.nbytes < RESIDENT_SHARE * free else tensor.pin_memory()
+        size = self._recipe.train.train_batch_size
+        small = [
+            f"{bucket.width}x{bucket.height} ({shown})"
+            for bucket, shown in zip(self.buckets, self._order.shown_an_epoch(), strict=True)
+            if 0 < shown < size
+        ]
+        if small:
+            log.info(
+                "An epoch shows fewer pictures of these buckets than a batch holds (%d), so a batch"
+                " of theirs shows some twice: %s",
+                size,
+                ", ".join(small),
+            )
 
 
-class Encoder:
-    """Turns items into tensors, through the cache."""
+@dataclass(frozen=True)
+class _Draws:
+    """The normal numbers of a micro-batch."""
 
-    def __init__(self, family: Family, cache: Cache, place: Place, tell: Callable[[str], None]):
-        """`tell` hears how far it is, and may end it by raising."""
-        self._family = family
-        self._cache = cache
-        self._tell = tell
-        self._device = place.device
-        # An exact run must get the same bits when an entry was deleted meanwhile: what else is
-        # encoded beside a picture, how many threads there are and the kernels all change some.
-        self._exact = place.exact
-        how = f"exact {place.threads}" if place.exact else "fast"
-        self._made = f"{CACHE_VERSION}/{place.name}/{how}"
+    mover: Mover
+    exact: bool
+    seed: int
+    number: int
+    """Of the micro-batch."""
+    size: int
+    """Its rows in all."""
+    share: slice
 
-    def dataset(self, items: list[Item], entries: list[Entry], recipe: Recipe) -> Dataset:
-        """All of them encoded; what encodes leaves the device.
-
-        Raises:
-            DataError: as `pictures`.
-        """
-        posterior = self.pictures(items, entries, recipe)
-        text = self.captions([*(item.caption for item in items), ""])
-        self._family.park()
-        return Dataset(posterior, text, recipe, self._family, self._device)
-
-    def pictures(self, items: list[Item], entries: list[Entry], recipe: Recipe) -> torch.Tensor:
-        """Posterior mean and std, [n, sides, 2, c, h/8, w/8] in fp32.
-
-        Raises:
-            BrokenPicture: names those that cannot be decoded, all at once.
-            DataChanged: one is not the file that the manifest names.
-        """
-        size, flip = recipe.train.resolution, recipe.data[0].random_flip
-        what = f"{self._made}/{self._family.vae_digest}/square {size}/{flip}"
-        keys = [f"{what}/{entry.sha256}" for entry in entries]
-        found = [self._cache.get(key) for key in keys]
-        missing = [row for row, value in enumerate(found) if value is None]
-        # SD 1's encoder takes 0.65 GiB of activations for a picture of 512x512.
-        at_once = 1 if self._exact else max(1, min(8, 512 * 512 // size**2))
-        broken = Broken()
-        for first in range(0, len(missing), at_once):
-            self._tell(f"encoding pictures {first}/{len(missing)}")
-            pixels = {}
-            for row in missing[first : first + at_once]:
-                read = functools.partial(_read_as_held, items[row], entries[row])
-                if (picture := broken.try_decode(items[row].name, read)) is not None:
-                    pixels[row] = fit(picture, size)
-            for row, value in zip(pixels, self._encode(list(pixels.values()), flip), strict=True):
-                found[row] = {"posterior": value}
-                self._cache.put(keys[row], {"posterior": value})
-        broken.refuse()
-        return torch.stack([value["posterior"] for value in found if value is not None])
-
-    def _encode(self, pixels: list[torch.Tensor], flip: bool) -> list[torch.Tensor]:
-        if not pixels:
-            return []
-        stack = torch.stack(pixels)
-        sides = [stack, stack.flip(3)] if flip else [stack]
-        encoded = torch.stack([self._family.encode_pictures(side) for side in sides], dim=1)
-        return [value.clone() for value in encoded.float().cpu()]
-
-    def captions(self, captions: list[str]) -> torch.Tensor:
-        """Embeddings, [n, tokens, width] in fp32."""
-        values = []
-        for number, caption in enumerate(captions):
-            key = f"{self._made}/{self._family.text_digest}/caption/{caption}"
-            value = self._cache.get(key)
-            if value is None:
-                if number % 50 == 0:
-                    self._tell(f"encoding captions {number}/{len(captions)}")
-                value = {"text": self._encode_caption(caption).float().cpu().clone()}
-                self._cache.put(key, value)
-            values.append(value["text"])
-        return torch.stack(values)
-
-    @torch.no_grad()
-    def _encode_caption(self, caption: str) -> torch.Tensor:
-        return self._family.encode_tokens(self._family.tokenize([caption]))["text"][0]
+    def normal(self, stream: str, shape: tuple[int, ...]) -> torch.Tensor:
+        """[rows of the share, *shape] on the device."""
+        first = self.number * self.size
+        if self.exact:
+            places = range(first, first + self.size)[self.share]
+            return self.mover.move(keyed.normals(shape, self.seed, stream, places))
+        whole = (self.size, *shape)
+        return keyed.normals_on(self.mover.device, whole, self.seed, stream, self.number)[
+            self.share
+        ]
 
 
-def _read_as_held(item: Item, entry: Entry) -> bytes:
-    """The file that the manifest names: another one would poison the cache under its hash."""
-    data = item.read()
-    if hashlib.sha256(data).hexdigest() != entry.sha256:
-        raise DataChanged(names=item.name)
-    return data
+def _weights(encoded: Encoded, recipe: Recipe) -> torch.Tensor:
+    """[pictures]."""
+    prior = recipe.objective.prior_loss_weight
+    blocks = [data.weight * (prior if data.is_reg else 1.0) for data in recipe.data]
+    return torch.tensor([blocks[picture.block] for picture in encoded.pictures])

@@ -6,58 +6,87 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lorad.daemon.training.data.item import Item, name_some, pick_caption_column
-from lorad.shared.errors import BadMetadata, CaptionsMissing, DataSetUnreachable
+from lorad.daemon.training.data.folder import fill_captions
+from lorad.daemon.training.data.item import Findings, Item, name_some, pick_caption_column, shown
+from lorad.daemon.training.data.metadata import as_captions
+from lorad.daemon.training.data.reading import read_regular
+from lorad.shared.errors import BadMetadata, CaptionColumn, DataSetUnreachable, NoPictures
 from lorad.shared.recipe import Data
 
 
-def load_hub(data: Data, recipe_folder: Path) -> list[Item]:
+def load_hub(name: str, data: Data, recipe_folder: Path, findings: Findings) -> list[Item]:
     """The data set's pictures with their captions, in its own order.
 
     Raises:
-        DataError: it cannot be had, or lacks pictures or captions.
+        DataError: it cannot be had, or lacks pictures; missing captions go to `findings`.
     """
     from datasets import Image
 
-    table = _load(data, recipe_folder)
+    table = _load(name, data, recipe_folder)
     if data.image_column not in table.features:
-        why = f"it has no column `{data.image_column}`, only {', '.join(table.features)}"
-        raise BadMetadata(metadata=data.dataset_name, why=f"{why}; set `data.image_column`")
+        why = f"it has no column `{data.image_column}`, only {name_some(list(table.features), 10)}"
+        raise BadMetadata(metadata=shown(name), why=f"{why}; set `data.image_column`")
+    if data.max_train_samples is not None:
+        table = table.select(range(min(data.max_train_samples, len(table))))
+    if not len(table):
+        raise NoPictures(path=shown(name))
+    try:
+        table = table.cast_column(data.image_column, Image(decode=False))
+    # Arrow's errors for a column of numbers or of strings.
+    except Exception as error:
+        why = f"its column `{data.image_column}` holds no pictures; set `data.image_column`"
+        raise BadMetadata(metadata=shown(name), why=why) from error
+    column = _caption_column(name, table.features, data)
+    cells = table[column] if column is not None else [None] * len(table)
+    found = {f"row {row}": as_captions(cell) for row, cell in enumerate(cells)}
+    captions = fill_captions(found, data, name, findings)
+    pictures = table.select_columns([data.image_column])
+    return [_item(pictures, row, texts, data) for row, texts in enumerate(captions.values())]
+
+
+def _item(table: Any, row: int, captions: tuple[str, ...], data: Data) -> Item:
+    read = partial(_read, table, row, data.image_column)
+    mask = read if data.alpha_mask else None
+    return Item(name=f"row {row}", captions=captions, read=read, read_mask=mask)
+
+
+def _caption_column(name: str, features: Any, data: Data) -> str | None:
     columns = {
-        name: getattr(feature, "dtype", "") in ("string", "large_string")
-        for name, feature in table.features.items()
-        if name != data.image_column
+        column: _holds_text(feature)
+        for column, feature in features.items()
+        if column != data.image_column
     }
-    column = pick_caption_column(columns, data.caption_column, data.dataset_name)
-    table = table.cast_column(data.image_column, Image(decode=False))
-    captions = [str(caption or "").strip() for caption in table[column]]
-    empty = [f"row {row}" for row, caption in enumerate(captions) if not caption]
-    if empty:
-        raise CaptionsMissing(
-            count=len(empty), total=len(captions), path=data.dataset_name, names=name_some(empty)
-        )
-    return [
-        Item(name=f"row {row}", caption=caption, read=partial(_read, table, row, data.image_column))
-        for row, caption in enumerate(captions)
-    ]
+    try:
+        return pick_caption_column(columns, data.caption_column, shown(name))
+    except CaptionColumn:
+        # With a caption for all, a table without any is as good.
+        if data.caption is not None and data.caption_column is None and not any(columns.values()):
+            return None
+        raise
 
 
-def _load(data: Data, recipe_folder: Path) -> Any:
+def _holds_text(feature: Any) -> bool:
+    inner = getattr(feature, "feature", feature)  # of a list
+    return getattr(inner, "dtype", "") in ("string", "large_string")
+
+
+def _load(name: str, data: Data, recipe_folder: Path) -> Any:
     from datasets import load_dataset
 
-    assert data.dataset_name is not None
-    local = recipe_folder / data.dataset_name
-    name = str(local) if local.is_dir() else data.dataset_name
+    local = recipe_folder / Path(name).expanduser()
+    where = str(local) if local.is_dir() else name
     try:
-        return load_dataset(name, data.dataset_config_name, split=data.split)
+        return load_dataset(where, data.dataset_config_name, split=data.split)
     # Whatever the library, the hub or the network raise: to the user it is one thing.
     except Exception as error:
-        why = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise DataSetUnreachable(name=data.dataset_name, why=why[:300]) from error
+        why = (f"{type(error).__name__}: {error}".splitlines() or [""])[0]
+        raise DataSetUnreachable(name=shown(name), why=why[:300]) from error
 
 
 def _read(table: Any, row: int, column: str) -> bytes:
     picture = table[row][column]
+    if picture is None:
+        raise ValueError("the row holds no picture")
     if picture["bytes"] is not None:
         return bytes(picture["bytes"])
-    return Path(picture["path"]).read_bytes()
+    return read_regular(Path(picture["path"]))

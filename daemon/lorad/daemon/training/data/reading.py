@@ -1,0 +1,40 @@
+"""Files that strangers may have prepared: read without waiting, and only so much of them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+CAPTION_LIMIT = 64 << 10
+"""Characters of a caption; no text encoder reads a hundredth of it."""
+
+
+def read_regular(path: Path, limit: int = -1) -> bytes:
+    """A file's first `limit` bytes, all of them if that is negative.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe, a socket or a device, which might never end.
+    """
+    # Opening a pipe that nobody writes to would wait for ever without O_NONBLOCK.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("it is no regular file")
+        return file.read(limit)
+
+
+def to_text(data: bytes) -> tuple[str, bool]:
+    """The text of a file, and whether it was read as latin-1, since it is not UTF-8.
+
+    A byte order mark is dropped. Every byte is a character in latin-1, so there always is a text.
+    """
+    try:
+        return data.decode("utf-8-sig"), False
+    except UnicodeDecodeError:
+        return data.decode("latin-1"), True
+
+
+def tidy(caption: str) -> str:
+    """A caption as it is kept: at most CAPTION_LIMIT characters, no NUL, no space around it."""
+    return caption[:CAPTION_LIMIT].replace("\0", "").strip()

@@ -1,4 +1,4 @@
-"""`lorad generate`: a picture from a job's LoRA, with the base model that it was made on."""
+"""`lorad generate`: a picture from a LoRA, a job's or a file, with its base model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
@@ -13,9 +14,23 @@ import torch
 from lorad.daemon.training.checkpoint import NAME
 from lorad.daemon.training.device import find_place
 from lorad.daemon.training.export import DIFFUSERS_FILE
-from lorad.daemon.training.families import load_family
-from lorad.shared.errors import NoCheckpoint, NotWritable
-from lorad.shared.recipe import Recipe
+from lorad.daemon.training.families import Family, load_family
+from lorad.daemon.training.layers import components
+from lorad.daemon.training.lora import attach
+from lorad.daemon.training.lora_file import read_lora
+from lorad.daemon.training.preview import Drawing, draw_alike, open_pipeline
+from lorad.shared.errors import (
+    LoraKeysUnknown,
+    LoraUnfit,
+    LoraUnreadable,
+    NoCheckpoint,
+    NotWritable,
+    WrongBase,
+)
+from lorad.shared.recipe import Data, Model, Recipe
+
+LATENT_SCALE = 8
+"""Pixels to a side of a latent."""
 
 
 @dataclass(frozen=True)
@@ -30,32 +45,67 @@ class Wish:
     """The LoRA's strength; 0 is the base model."""
 
 
-def generate(folder: Path, wish: Wish, out: Path | None) -> Path:
-    """Draw it; the file that was written.
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA file and what is known of how it was made."""
+
+    path: Path
+    recipe: Recipe
+    """Its model, its objective, and how it was sampled."""
+    recipe_folder: Path
+    side: int | None
+    """Of a picture; none: what the base model was made for."""
+
+
+def of_job(folder: Path) -> Lora:
+    """The newest LoRA of a job, by its output folder.
+
+    Raises:
+        NoCheckpoint: none was written there.
+    """
+    checkpoints = [path for path in folder.glob("checkpoint-*") if NAME.fullmatch(path.name)]
+    if not checkpoints:
+        raise NoCheckpoint(folder=folder)
+    newest = max(checkpoints, key=lambda path: int(path.name.split("-")[1]))
+    state = json.loads((newest / "state.json").read_text())
+    recipe = msgspec.convert(state["recipe"], Recipe)
+    return Lora(
+        folder / DIFFUSERS_FILE, recipe, Path(state["recipe_folder"]), recipe.train.resolution
+    )
+
+
+def of_file(path: Path, base: str) -> Lora:
+    """A LoRA file from anywhere, of diffusers' or kohya's keys."""
+    recipe = Recipe(name="generate", data=(Data(path="."),), model=Model(base=base))
+    return Lora(path, recipe, Path.cwd(), None)
+
+
+def generate(lora: Lora, wish: Wish, out: Path | None) -> Path:
+    """Draw it; the file that was written, beside the LoRA unless `out` names another.
 
     Raises:
         LoradError: the LoRA or its base model cannot be loaded.
     """
-    recipe, recipe_folder = _recipe(folder)
+    recipe = lora.recipe
     place = find_place(recipe, None)
     torch.use_deterministic_algorithms(False)
-    family = load_family(recipe.model, recipe_folder, place.device, place.dtype)
-    pipeline = family.pipeline()
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.load_lora_weights(folder, weight_name=DIFFUSERS_FILE)
-    side, sample = recipe.train.resolution, recipe.sample
-    with place.accelerator.autocast():
-        picture = pipeline(
-            wish.prompt,
-            negative_prompt=sample.negative_prompt,
-            height=side,
-            width=side,
-            num_inference_steps=wish.steps or sample.num_inference_steps,
-            guidance_scale=sample.guidance_scale if wish.guidance is None else wish.guidance,
-            generator=torch.Generator().manual_seed(wish.seed),
-            cross_attention_kwargs={"scale": wish.scale},
-        ).images[0]
-    path = out or folder / f"generated-{wish.seed}-{secrets.token_hex(3)}.png"
+    family = load_family(recipe.model, lora.recipe_folder, place.device, place.dtype)
+    pipeline = open_pipeline(family, recipe.objective)
+    put_on(family, lora.path)
+    sample, network = recipe.sample, family.network
+    side = lora.side or int(_config(network).sample_size) * LATENT_SCALE
+    drawing = Drawing(
+        prompt=wish.prompt,
+        negative_prompt=sample.negative_prompt,
+        seed=wish.seed,
+        width=side,
+        height=side,
+        num_inference_steps=wish.steps or sample.num_inference_steps,
+        guidance_scale=sample.guidance_scale if wish.guidance is None else wish.guidance,
+        lora_scale=wish.scale,
+    )
+    (picture,) = draw_alike(family, pipeline, [drawing])
+    path = out or lora.path.parent / f"generated-{wish.seed}-{secrets.token_hex(3)}.png"
     try:
         picture.save(path)
     except (OSError, ValueError) as error:  # ValueError: an extension that is no picture's
@@ -63,11 +113,22 @@ def generate(folder: Path, wish: Wish, out: Path | None) -> Path:
     return path.absolute()
 
 
-def _recipe(folder: Path) -> tuple[Recipe, Path]:
-    """The recipe that made the LoRA in a folder, and where its relative paths start."""
-    checkpoints = [path for path in folder.glob("checkpoint-*") if NAME.fullmatch(path.name)]
-    if not checkpoints:
-        raise NoCheckpoint(folder=folder)
-    newest = max(checkpoints, key=lambda path: int(path.name.split("-")[1]))
-    state = json.loads((newest / "state.json").read_text())
-    return msgspec.convert(state["recipe"], Recipe), Path(state["recipe_folder"])
+def put_on(family: Family, path: Path) -> None:
+    """Put a LoRA file of any kind and of either keys onto the live networks.
+
+    Raises:
+        WrongBase: it is damaged, or made for another base.
+    """
+    try:
+        file = read_lora(path, int(getattr(_config(family.network), "layers_per_block", 2)))
+        parts = components(family)
+        for component, layers in file.layers.items():
+            if component not in parts:
+                raise LoraUnfit(path=path, why=f"there is no {component}")
+            attach(parts[component], component, layers)
+    except (LoraUnfit, LoraUnreadable, LoraKeysUnknown) as error:
+        raise WrongBase(path=path, base=family.base, why=error.details.get("why", error)) from error
+
+
+def _config(network: torch.nn.Module) -> Any:
+    return network.config

@@ -60,6 +60,8 @@ class Family(Protocol):
     """Of the weights that encode pictures: part of a cache key."""
     text_digest: str
     """Of the weights, words and settings that encode captions."""
+    pipeline_options: dict[str, Any]
+    """What its pipeline is called with beside the prompt and the picture's size."""
 
     def encode_pictures(self, pixels: torch.Tensor) -> torch.Tensor:
         """Posterior mean and std [n, 2, c, h/8, w/8] of pixels [n, 3, h, w] in -1..1, in fp32."""

@@ -22,10 +22,14 @@ def main() -> int:
             from lorad.daemon.tools.check import check
 
             return check(args.file, as_json=args.json)
-        from lorad.daemon.tools.generate import Wish, generate
+        if args.verb in ("convert", "merge", "push"):
+            print(_lora(args))
+            return 0
+        from lorad.daemon.tools.generate import Wish, generate, of_file, of_job
 
+        lora = of_file(args.lora, args.base) if args.lora else of_job(args.folder)
         wish = Wish(args.prompt, args.seed, args.steps, args.guidance, args.scale)
-        print(generate(args.folder, wish, args.out))
+        print(generate(lora, wish, args.out))
         return 0
     except ModuleNotFoundError as error:
         print(f"lorad: {TrainingNotInstalled(missing=error.name)}", file=sys.stderr)
@@ -37,6 +41,37 @@ def main() -> int:
         return 130
 
 
+def _lora(args: argparse.Namespace) -> object:
+    """One of the verbs on LoRA files; what it made."""
+    if args.verb == "convert":
+        from lorad.daemon.tools.convert import convert
+
+        return convert(args.file, args.to, args.out)
+    if args.verb == "merge":
+        from lorad.daemon.tools.merge import merge
+
+        return merge(args.file, args.base, args.out, args.scale)
+    from lorad.daemon.tools.push import push
+
+    return push(args.folder, args.repo, private=args.private)
+
+
+def _add_lora_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    convert = verbs.add_parser("convert", help="a LoRA file with other keys")
+    convert.add_argument("--file", type=Path, required=True)
+    convert.add_argument("--to", choices=("kohya", "diffusers"))
+    convert.add_argument("--out", type=Path)
+    merge = verbs.add_parser("merge", help="a model and a LoRA as one")
+    merge.add_argument("--file", type=Path, required=True)
+    merge.add_argument("--base", required=True)
+    merge.add_argument("--out", type=Path, required=True)
+    merge.add_argument("--scale", type=float, default=1.0)
+    push = verbs.add_parser("push", help="a run's LoRA to the hub")
+    push.add_argument("--folder", type=Path, required=True)
+    push.add_argument("--repo", required=True)
+    push.add_argument("--private", action="store_true")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lorad.daemon.tools")
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -44,13 +79,17 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path)
     check.add_argument("--json", action="store_true")
     generate = verbs.add_parser("generate", help="draw a picture with a LoRA")
-    generate.add_argument("--folder", type=Path, required=True, help="a job's output")
+    whose = generate.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--folder", type=Path, help="a job's output")
+    whose.add_argument("--lora", type=Path, help="or a LoRA file")
+    generate.add_argument("--base", default="", help="the model that the file is for")
     generate.add_argument("--prompt", required=True)
     generate.add_argument("--seed", type=int, default=1)
     generate.add_argument("--steps", type=int)
     generate.add_argument("--guidance", type=float)
     generate.add_argument("--scale", type=float, default=1.0)
     generate.add_argument("--out", type=Path)
+    _add_lora_verbs(verbs)
     return parser
 
 

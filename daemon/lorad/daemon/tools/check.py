@@ -3,95 +3,78 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from msgspec import Struct, to_builtins
+from msgspec import to_builtins
 
-from lorad.daemon.training.data import find_items
-from lorad.daemon.training.data.item import Item, name_some
-from lorad.daemon.training.data.pictures import Broken
-from lorad.daemon.training.families.registry import check_model, find_model_index
+from lorad.daemon.scheduler import memory_needed
+from lorad.daemon.training.data.report import DataReport
+from lorad.daemon.training.data.survey import survey
+from lorad.daemon.training.data.told import describe
+from lorad.daemon.training.exactness import inexact_settings
+from lorad.daemon.training.fit import ports_of, refuse_unfit
 from lorad.shared.clean import clean_line
+from lorad.shared.endpoints import find_home
 from lorad.shared.errors import LoradError
 from lorad.shared.recipe import Recipe, load_recipe
 
+LARGEST_CARD = 1 << 50
+"""The memory that a run needs, whatever card there is."""
+NAMED_IN_A_PROBLEM = 20
+"""Broken files; where there are more, all are listed."""
 
-class Report(Struct, kw_only=True):
-    """What was found. With problems, the run would stop on the first of them."""
+
+class Report(DataReport, kw_only=True):
+    """What was found, the recipe and the model included."""
 
     schema: int = 1
     file: str
     name: str = ""
     base: str = ""
-    pictures: int = 0
-    captions: int = 0
-    """How many different ones."""
-    smaller: list[str] = []
-    """Pictures that are enlarged to the resolution."""
-    epochs: float = 0.0
-    """How often each picture is seen."""
-    problems: list[str] = []
 
 
 def check(file: Path, *, as_json: bool) -> int:
     """Print the report; 0 if the recipe can be trained, else 2."""
-    report = Report(file=str(file))
-    try:
-        recipe, _ = load_recipe(file)
-    except LoradError as error:
-        report.problems.append(str(error))
-    else:
-        report.name, report.base = recipe.name, recipe.model.base
-        folder = file.absolute().parent
-        _check_model(recipe, folder, report)
-        _check_data(recipe, folder, report)
+    report = _check(file)
     print(json.dumps(to_builtins(report)) if as_json else _readable(report))
     return 2 if report.problems else 0
 
 
-def _check_model(recipe: Recipe, folder: Path, report: Report) -> None:
+def _check(file: Path) -> Report:
     try:
-        check_model(find_model_index(recipe.model, folder), recipe.model.base)
+        recipe, _ = load_recipe(file)
     except LoradError as error:
-        report.problems.append(str(error))
+        return Report(file=str(file), problems=[str(error)])
+    folder = file.absolute().parent
+    problems = _check_model(recipe, folder)
+    # What is looked at here is not looked at again by a run.
+    ports = ports_of(recipe, folder, memory_needed(recipe, LARGEST_CARD))
+    report = survey(recipe, folder, find_home().cache, ports).report
+    report.notes += [f"Not bit for bit: {reason}" for reason in inexact_settings(recipe)]
+    report.problems[:0] = problems
+    return Report(file=str(file), name=recipe.name, base=recipe.model.base, **_fields(report))
 
 
-def _check_data(recipe: Recipe, folder: Path, report: Report) -> None:
+def _fields(report: DataReport) -> dict[str, Any]:
+    return {name: getattr(report, name) for name in report.__struct_fields__}
+
+
+def _check_model(recipe: Recipe, folder: Path) -> list[str]:
+    """What the base model and its files cannot do, as far as its configuration tells."""
     try:
-        items = find_items(recipe, folder)
-        report.smaller = _decode_all(items, recipe.train.resolution)
+        refuse_unfit(recipe, folder)
     except LoradError as error:
-        report.problems.append(str(error))
-        return
-    report.pictures = len(items)
-    report.captions = len(Counter(item.caption for item in items))
-    train = recipe.train
-    seen = (train.known_steps or 0) * train.train_batch_size * train.gradient_accumulation_steps
-    report.epochs = round(seen / len(items), 1)
-
-
-def _decode_all(items: list[Item], resolution: int) -> list[str]:
-    """Decode every picture to its end; the names of those smaller than the resolution."""
-    smaller, broken = [], Broken()
-    for item in items:
-        picture = broken.try_decode(item.name, item.read)
-        if picture is not None and min(picture.size) < resolution:
-            smaller.append(item.name)
-    broken.refuse()
-    return smaller
+        return [str(error)]
+    return []
 
 
 def _readable(report: Report) -> str:
-    lines = [f"Recipe    {clean_line(report.name or report.file)}"]
+    lines = [("Recipe", clean_line(report.name or report.file))]
     if report.base:
-        lines.append(f"Model     {clean_line(report.base)}")
-    if report.pictures:
-        lines.append(f"Pictures  {report.pictures}, with {report.captions} different captions")
-        lines.append(f"Training  every picture about {report.epochs:g} times")
-    if report.smaller:
-        names = name_some(report.smaller)
-        lines.append(f"Note      {len(report.smaller)} smaller than the resolution: {names}")
-    lines += [f"Problem   {clean_line(problem, 1000)}" for problem in report.problems]
-    lines.append("It cannot be trained yet." if report.problems else "It can be trained.")
-    return "\n".join(lines)
+        lines.append(("Model", clean_line(report.base)))
+    lines += describe(report)
+    if len(report.broken) > NAMED_IN_A_PROBLEM:
+        lines += [("Broken", clean_line(f"{b.name}: {b.why}", 1000)) for b in report.broken]
+    last = "It cannot be trained yet." if report.problems else "It can be trained."
+    return "\n".join([*(f"{label:9} {text}" for label, text in lines), last])

@@ -24,12 +24,13 @@ class Nobody:
                 seconds.append(4 / report.point.images_per_second)
 
 
-recipe, out = Path(sys.argv[1]), Path(sys.argv[2])
-train(
-    Assignment(
+def assignment(recipe: Path, out: Path) -> Assignment:
+    return Assignment(
         id=1, recipe=load_recipe(recipe)[0], recipe_folder=str(recipe.parent), folder=str(out),
         cache=str(out.parent / "cache"), fresh=True,
-    ),
-    Nobody(),
-)  # fmt: skip
-print(statistics.median(seconds))
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    train(assignment(Path(sys.argv[1]), Path(sys.argv[2])), Nobody())
+    print(statistics.median(seconds) if seconds else "too few steps")

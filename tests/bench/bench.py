@@ -1,10 +1,14 @@
 """The figures of docs/benchmarks.md: `make bench`, or `python tests/bench/bench.py NAME …`.
 
+`bench.py reference --reference FILE` needs a copy of diffusers' train_text_to_image_lora.py.
+
 Machines are noisy: what can be is a ratio of two things measured in turn, in one run.
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
 import json
 import os
 import platform
@@ -21,6 +25,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from reference import STEPS, Reference, beside_reference, lorad, put_pictures
 from support import Daemon, eventually, small_recipe
 from terminal import Terminal
 
@@ -136,6 +141,15 @@ def demo_learns(folder: Path) -> str:
     return measured.stdout.strip()
 
 
+def data(folder: Path) -> str:
+    """The cache's opening and writing, and what a batch costs."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / "data.py"), str(folder / "data")],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout.strip().replace("\n", "\n  ")
+
+
 def exactness(folder: Path) -> str:
     """Paused, resumed and finished equals never paused."""
     command = [sys.executable, "-m", "pytest", "-q", str(HERE.parent / "training/test_exact.py"),
@@ -145,24 +159,56 @@ def exactness(folder: Path) -> str:
     return f"{verdict}: {done.stdout.strip().splitlines()[-1]}"
 
 
+def where(folder: Path) -> str:
+    """Where the time of a step goes, on the demo's pictures at two sizes."""
+    lines = []
+    for side, steps in STEPS.items():
+        put_pictures(folder / str(side) / "pictures", side)
+        _, recipe, out = lorad(folder / str(side), folder / str(side) / "eager", side)
+        done = subprocess.run(
+            [sys.executable, str(HERE / "where.py"), recipe, out],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        lines.append(f"{side}x{side}, {steps} steps: {done.stdout.strip().splitlines()[-1]}")
+    return "\n  ".join(["", *lines])
+
+
 BENCHES: dict[str, Callable[[Path], str]] = {
     "step_time": step_time,
     "commands": commands,
     "demo_learns": demo_learns,
     "exactness": exactness,
+    "where": where,
+    "data": data,
 }
 
 
 def main() -> None:
     """Run those that are named, or all."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--reference", type=Path, help="diffusers' train_text_to_image_lora.py")
+    parser.add_argument("--runner", type=Path, help="what runs it, if not python alone")
+    parser.add_argument("--side", type=int, action="append", help="pixels: 64, 256, or both")
+    parser.add_argument("--kind", action="append", help="eager, compiled, or both")
+    args = parser.parse_args()
+    benches = dict(BENCHES)
+    if args.reference:
+        reference = Reference(args.reference.absolute(), args.runner)
+        benches["reference"] = functools.partial(
+            beside_reference,
+            reference=reference,
+            sides=tuple(args.side or STEPS),
+            kinds=tuple(args.kind or ("eager", "compiled")),
+        )
     memory = psutil.virtual_memory().total / 2**30
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB,"
         f" python {platform.python_version()}"
     )
-    for name in sys.argv[1:] or BENCHES:
+    for name in args.names or benches:
         with tempfile.TemporaryDirectory(prefix="lorad-") as folder:
-            print(f"{name}: {BENCHES[name](Path(folder))}", flush=True)
+            print(f"{name}: {benches[name](Path(folder))}", flush=True)
 
 
 if __name__ == "__main__":

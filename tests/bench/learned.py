@@ -14,7 +14,8 @@ from PIL import Image
 
 from lorad.daemon.training import keyed, objective
 from lorad.daemon.training.data import find_items
-from lorad.daemon.training.data.pictures import decode, fit
+from lorad.daemon.training.data.pictures import decode
+from lorad.daemon.training.data.views import pixels_of, views_of
 from lorad.daemon.training.families import Family, load_family
 from lorad.shared.recipe import Recipe
 
@@ -48,9 +49,12 @@ def main() -> None:
     recipe, recipe_folder = msgspec.convert(state["recipe"], Recipe), Path(state["recipe_folder"])
     family = load_family(recipe.model, recipe_folder, torch.device("cpu"), torch.float32)
     items = find_items(recipe, recipe_folder)
-    pixels = torch.stack([fit(decode(item.read()), recipe.train.resolution) for item in items])
+    square = (recipe.train.resolution, recipe.train.resolution)
+    pictures = [decode(item.read()) for item in items]
+    views = [views_of(picture.size, square, "", recipe.data[0])[0] for picture in pictures]
+    pixels = torch.stack([pixels_of(*pair) for pair in zip(pictures, views, strict=True)])
     latents = family.encode_pictures(pixels)[:, 0] * family.scaling
-    text = family.encode_captions([item.caption for item in items])
+    text = family.encode_captions([item.captions[0] for item in items])
     before = loss_on_fixed_noise(family, latents, text)
     family.pipeline().load_lora_weights(folder, weight_name="pytorch_lora_weights.safetensors")
     after = loss_on_fixed_noise(family, latents, text)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from torch import Tensor
 
 from lorad.daemon.training.loop import train
-from lorad.shared.messages import AnyReport, Assignment, PointReport
+from lorad.shared.messages import AnyReport, Assignment, Order, PointReport
 from lorad.shared.recipe import load_recipe
 
 
@@ -21,6 +22,7 @@ class Line:
         self, stop_after: int | None = None, hook: Callable[[AnyReport], None] | None = None
     ) -> None:
         self.reports: list[AnyReport] = []
+        self.given: list[Order] = []
         self._stop_after = stop_after
         self._hook = hook
 
@@ -30,6 +32,11 @@ class Line:
         if self._stop_after is not None and steps and steps[-1] >= self._stop_after:
             return "pause"
         return "run"
+
+    def orders(self) -> list[Order]:
+        """What a hook put in `given`, each once."""
+        given, self.given = self.given, []
+        return given
 
     def report(self, *reports: AnyReport) -> None:
         for report in reports:
@@ -51,11 +58,21 @@ def run(recipe: Path, out: Path, line: Line, *, fresh: bool = False) -> str:
         cache=str(recipe.parent / "cache"),
         fresh=fresh,
     )
-    return train(assignment, line)
+    return run_task(assignment, line)
+
+
+def run_task(assignment: Assignment, line: Line) -> str:
+    AcceleratorState._reset_state()  # one process trains in one precision; a test's in several
+    return train(assignment, line).outcome
 
 
 def weights(out: Path) -> dict[str, Tensor]:
     newest = max(out.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    adapter = load_file(newest / "adapter.safetensors")
-    optimizer = load_file(newest / "optimizer.safetensors")
-    return adapter | {f"optimizer {name}": tensor for name, tensor in optimizer.items()}
+    parts = ("adapter", "optimizer", "ema")
+    files = {part: newest / f"{part}.safetensors" for part in parts}
+    return {
+        f"{part} {name}": tensor
+        for part, file in files.items()
+        if file.exists()
+        for name, tensor in load_file(file).items()
+    }

@@ -144,7 +144,7 @@ def test_a_cache_that_was_deleted_changes_nothing(
     recipe, wanted, _ = whole
     run(recipe, tmp_path / "out", Line(stop_after=1))
     entries = list((recipe.parent / "cache").rglob("*.safetensors"))
-    assert len(entries) >= 12  # six pictures, six captions and the empty one
+    assert len(entries) >= 2  # a shard of pictures and one of captions
     for entry in entries[::2]:
         entry.unlink()
     run(recipe, tmp_path / "out", Line())

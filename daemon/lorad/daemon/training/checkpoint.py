@@ -16,11 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import safetensors.torch
 import torch
 from msgspec import Struct
 
 from lorad.daemon.training.files import disk_full_told, refuse_without_room, sync
+from lorad.daemon.training.plan import Plan
+from lorad.daemon.training.validation import Best
 from lorad.shared.errors import CheckpointDamaged, CheckpointUnusable
 
 log = logging.getLogger(__name__)
@@ -45,15 +48,38 @@ class State(Struct, frozen=True, kw_only=True):
     """The recipe that made it, to refuse another one."""
     recipe_folder: str
     """Where its relative paths start."""
+    last_step: int
+    """Of the whole run."""
+    optimizer: dict[str, Any]
+    """What the optimiser keeps besides tensors."""
+    plan: Plan
+    """How a step is cut to fit the card."""
+    processes: int
+    """That share each step."""
+    best: Best
+    """The validation so far."""
+    changes: list[str]
+    """What was changed since the run began, in words."""
     scaler: dict[str, float] | None = None
     """The gradient scaler's, under fp16."""
 
 
 class Tensors(Struct, frozen=True):
-    """Adapter and optimiser."""
+    """Adapter, optimiser, and the moving average where there is one."""
 
     adapter: dict[str, torch.Tensor]
     optimizer: dict[str, torch.Tensor]
+    ema: dict[str, torch.Tensor] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Of all of them."""
+        return sum(t.nbytes for part in self.parts().values() for t in part.values())
+
+    def parts(self) -> dict[str, dict[str, torch.Tensor]]:
+        """By the name of their file; what is empty has none."""
+        named = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: tensors for name, tensors in named.items() if tensors}
 
 
 class Checkpoints:
@@ -76,8 +102,10 @@ class Checkpoints:
         for path in self.all():
             self._remove(path)
 
-    def save(self, state: State, tensors: Tensors, export: Callable[[Path], None]) -> Path:
-        """Write one; `export` adds the LoRA files to its folder.
+    def save(
+        self, state: State, tensors: Tensors, export: Callable[[Path], None], spare: int | None
+    ) -> Path:
+        """Write one; `export` adds the LoRA files to its folder. That of step `spare` is kept.
 
         Raises:
             DiskFull: nothing was changed; the one before is whole.
@@ -85,7 +113,7 @@ class Checkpoints:
         final = self._folder / f"checkpoint-{state.step}"
         if final.exists() and not fault(final):
             return final  # no step was taken since: it is this very state
-        size = sum(t.nbytes for t in (*tensors.adapter.values(), *tensors.optimizer.values()))
+        size = tensors.nbytes
         refuse_without_room(self._folder, int(ROOM * 2 * size))
         staged = self._folder / f".tmp-{state.step}-{uuid.uuid4().hex[:8]}"
         try:
@@ -100,7 +128,8 @@ class Checkpoints:
         if why := fault(final):
             raise CheckpointDamaged(folder=final, why=why)
         # Later ones are damaged, or this run would have gone on from them.
-        for old in [path for path in self.all() if _step(path) <= state.step][: -self._keep]:
+        older = [path for path in self.all() if spare != _step(path) <= state.step]
+        for old in older[: -self._keep]:
             self._remove(old)
         return final
 
@@ -108,10 +137,9 @@ class Checkpoints:
         self, staged: Path, state: State, tensors: Tensors, export: Callable[[Path], None]
     ) -> None:
         staged.mkdir()
-        safetensors.torch.save_file(tensors.adapter, staged / "adapter.safetensors")
-        safetensors.torch.save_file(tensors.optimizer, staged / "optimizer.safetensors")
-        about = {name: getattr(state, name) for name in state.__struct_fields__}
-        (staged / "state.json").write_text(json.dumps(about, indent=1))
+        for name, part in tensors.parts().items():
+            safetensors.torch.save_file(part, staged / f"{name}.safetensors")
+        (staged / "state.json").write_bytes(msgspec.json.format(msgspec.json.encode(state)))
         export(staged)
         files = {path.name: _about(path) for path in sorted(staged.iterdir())}
         for name in files:
@@ -132,10 +160,10 @@ class Checkpoints:
                 log.warning("%s is damaged (%s); the one before it is used", path.name, why)
                 faults.append(f"{path.name}: {why}")
                 continue
-            state = State(**json.loads((path / "state.json").read_text()))
+            state = msgspec.json.decode((path / "state.json").read_bytes(), type=State)
+            parts = [path / f"{name}.safetensors" for name in Tensors.__struct_fields__]
             return state, Tensors(
-                safetensors.torch.load_file(path / "adapter.safetensors"),
-                safetensors.torch.load_file(path / "optimizer.safetensors"),
+                *(safetensors.torch.load_file(part) if part.exists() else {} for part in parts)
             )
         if faults:
             raise CheckpointUnusable(folder=self._folder, why="; ".join(faults))

@@ -45,7 +45,7 @@ def find_place(recipe: Recipe, threads: int | None) -> Place:
     if (gpu := os.environ.get("LORAD_GPU", "")) and device_type == "cpu":
         raise NoCuda(gpu=gpu, why=f"built for CUDA {torch.version.cuda or 'nowhere'}")
     exact = recipe.train.exact if recipe.train.exact is not None else device_type == "cpu"
-    threads = threads or _threads()
+    threads = threads or max(1, _threads() // recipe.train.num_processes)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(exact)
     torch.backends.cudnn.deterministic = exact

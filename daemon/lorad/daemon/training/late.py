@@ -51,6 +51,10 @@ class LateFigures:
             _Pending(step, time.time(), learning_rate, images_per_second, figures, arrived)
         )
 
+    def forget(self) -> None:
+        """Nothing is pending any more: the run goes back before those steps."""
+        self._pending.clear()
+
     def ready(self, *, wait: bool = False) -> Iterator[PointReport]:
         """The points whose figures are here; all of them with `wait`."""
         while self._pending:

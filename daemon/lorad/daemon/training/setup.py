@@ -6,61 +6,47 @@ import dataclasses
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
-import msgspec
 import torch
 
 from lorad.daemon.training.checkpoint import Checkpoints, State, Tensors
-from lorad.daemon.training.data import find_items
+from lorad.daemon.training.data import find_validation
 from lorad.daemon.training.data.cache import Cache
-from lorad.daemon.training.data.dataset import Dataset, Encoder
-from lorad.daemon.training.data.manifest import hold
+from lorad.daemon.training.data.dataset import Dataset
+from lorad.daemon.training.data.encoder import Encoder
+from lorad.daemon.training.data.item import Item
+from lorad.daemon.training.data.manifest import Entry, hold
+from lorad.daemon.training.data.split import held_out
+from lorad.daemon.training.data.survey import survey
+from lorad.daemon.training.data.told import report_lines
 from lorad.daemon.training.device import Place, find_place
-from lorad.daemon.training.export import About
+from lorad.daemon.training.ema import Ema
+from lorad.daemon.training.exactness import inexact
 from lorad.daemon.training.families import Family, load_family
+from lorad.daemon.training.fit import ports_of, refuse_unfit
+from lorad.daemon.training.flat import ELEMENTWISE, flatten
+from lorad.daemon.training.lean import make_lean
 from lorad.daemon.training.lora import add_lora
-from lorad.daemon.training.optimizer import (
-    learning_rates,
-    make_optimizer,
-    restore_optimizer,
-)
+from lorad.daemon.training.metadata import About, Block, Bucket
+from lorad.daemon.training.objective import Objective, make_objective
+from lorad.daemon.training.optimizer import make_groups, make_optimizer, restore_optimizer
+from lorad.daemon.training.peers import Peers
+from lorad.daemon.training.plan import Plan
 from lorad.daemon.training.preview import Preview
+from lorad.daemon.training.run import Line, Run, Unwanted, steps_of
+from lorad.daemon.training.schedule import learning_rates
+from lorad.daemon.training.trackers import Trackers
+from lorad.daemon.training.validation import Validator
 from lorad.shared.errors import CannotContinue
-from lorad.shared.messages import AnyReport, Assignment, PhaseReport
+from lorad.shared.messages import Assignment, NoteReport, PhaseReport
 from lorad.shared.recipe import Recipe
+from lorad.shared.recipe.changes import changed
 
 log = logging.getLogger(__name__)
-
-MAY_CHANGE = {
-    "model": (),
-    "buckets": (),
-    "lora": (),
-    "train": ("max_train_steps", "checkpointing_steps", "gpu_memory_gib"),
-    "objective": (),
-    "optimizer": (),
-}
-"""By section of the recipe, what a run that goes on may find changed."""
-
-
-class Line(Protocol):
-    """The run's line to whoever watches and steers it."""
-
-    @property
-    def wanted(self) -> Literal["run", "pause", "cancel"]:
-        """What the run is to do now; a plain variable."""
-        ...
-
-    def report(self, *reports: AnyReport) -> None:
-        """Say it; never waits."""
-        ...
-
-
-class Unwanted(Exception):
-    """The run is to be paused or cancelled before its first step; there is nothing to save."""
 
 
 def say(line: Line, phase: str) -> None:
@@ -74,49 +60,29 @@ def say(line: Line, phase: str) -> None:
     line.report(PhaseReport(phase=phase))
 
 
-@dataclass
-class Run:
-    """A run that is ready for its next step."""
+@dataclass(frozen=True)
+class Pictures:
+    """Those that are trained, and those that are held out."""
 
-    recipe: Recipe
-    recipe_folder: Path
-    line: Line
-    folder: Path
-    """Where the output goes."""
+    items: list[Item]
+    entries: list[Entry]
+    held_items: list[Item]
+    held_entries: list[Entry]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What takes long."""
+
     place: Place
     family: Family
+    objective: Objective
     dataset: Dataset
-    parameters: dict[str, torch.nn.Parameter]
-    adamw: torch.optim.AdamW
-    optimizer: Any
-    """`adamw` as accelerate wraps it, for the gradient scaler."""
-    rates: Callable[[int], float]
-    checkpoints: Checkpoints
-    preview: Preview
-    about: About
-    step: int
-    """Steps taken."""
-
-    def tell(self, phase: str) -> None:
-        """What it does now; nothing: it trains."""
-        self.line.report(PhaseReport(phase=phase))
-
-    def state(self) -> State:
-        """For a checkpoint."""
-        scaler = self.place.accelerator.scaler
-        return State(
-            step=self.step,
-            started=self.about.started,
-            threads=self.place.threads,
-            torch=torch.__version__,
-            device=self.place.name,
-            recipe=msgspec.to_builtins(self.recipe),
-            recipe_folder=str(self.recipe_folder),
-            scaler=scaler.state_dict() if scaler is not None else None,
-        )
+    validator: Validator | None
+    pictures: Pictures
 
 
-def prepare(task: Assignment, line: Line) -> Run:
+def prepare(task: Assignment, line: Line, peers: Peers) -> Run:
     """Load everything, and go back to the newest checkpoint if there is one to go on from.
 
     Raises:
@@ -125,65 +91,150 @@ def prepare(task: Assignment, line: Line) -> Run:
     """
     recipe, folder = task.recipe, Path(task.folder)
     checkpoints = Checkpoints(folder, recipe.output.keep)
-    if task.fresh:
+    if task.fresh and peers.leads:
         checkpoints.clear()
     found = checkpoints.load()
     if found is not None:
         refuse_other_recipe(found[0], recipe, folder)
-    say(line, "reading the pictures")
-    items = find_items(recipe, Path(task.recipe_folder))
-    entries = hold(items, folder / "manifest.json", fresh=found is None)
-    say(line, "loading the model")
-    log.info("%d pictures, %d steps", len(items), recipe.train.known_steps)
-    place = find_place(recipe, found[0].threads if found else None)
-    family = load_family(recipe.model, Path(task.recipe_folder), place.device, place.dtype)
-    encoder = Encoder(family, Cache(Path(task.cache)), place, lambda phase: say(line, phase))
-    dataset = encoder.dataset(items, entries, recipe)
-    run = assemble(task, line, place, family, dataset, checkpoints)
-    count = sum(parameter.numel() for parameter in run.parameters.values())
-    log.info("%s on %s (%s), %.2f million weights to train, %s", recipe.model.base, place.name,
-             str(place.dtype).removeprefix("torch."), count / 1e6,
-             "bit for bit" if place.exact else "not bit for bit")  # fmt: skip
-    tags = Counter(tag.strip().lower() for item in items for tag in item.caption.split(","))
-    run.about = dataclasses.replace(run.about, tags=dict(tags))
+    with peers.lead_first():
+        fresh = found is None and peers.leads
+        loaded = load(task, line, fresh=fresh, threads=found[0].threads if found else None)
+    run = assemble(task, line, peers, loaded, checkpoints)
+    count = sum(parameter.numel() for parameter in run.trained)
+    exact = "bit for bit" if loaded.place.exact else "not bit for bit"
+    log.info("%s on %s (%s), %.2f million weights to train, %s", recipe.model.base,
+             loaded.place.name, str(loaded.place.dtype).removeprefix("torch."), count / 1e6,
+             exact)  # fmt: skip
+    for reason in inexact(recipe, loaded.place):
+        line.report(NoteReport(step=0, kind="inexact", text=reason))
     if found is not None:
-        restore(run, *found)
+        go_on(run, *found)
     return run
 
 
+def load(task: Assignment, line: Line, *, fresh: bool, threads: int | None) -> Loaded:
+    """Pictures and model; the pictures encoded.
+
+    Raises:
+        LoradError: something about them does not fit.
+        Unwanted: somebody wants otherwise.
+    """
+    recipe, recipe_folder = task.recipe, Path(task.recipe_folder)
+    refuse_unfit(recipe, recipe_folder)
+    place = find_place(recipe, threads)
+    say(line, "reading the pictures and loading the model")
+    with ThreadPoolExecutor(1, "pictures") as aside:
+        found = aside.submit(find_pictures, task, fresh=fresh)
+        family = load_family(recipe.model, recipe_folder, place.device, place.dtype)
+        pictures = found.result()
+    log.info("%d pictures, %d held out", len(pictures.items), len(pictures.held_items))
+    objective = make_objective(recipe, family.process)
+    encoder = Encoder(family, Cache(Path(task.cache)), place, lambda phase: say(line, phase))
+    encoded = encoder.encode(pictures.items, pictures.entries, recipe)
+    dataset = Dataset(encoded, recipe, family, objective, place)
+    validator = None
+    if pictures.held_items:
+        held = encoder.encode(pictures.held_items, pictures.held_entries, recipe)
+        held_set = Dataset(held, recipe, family, objective, place)
+        validator = Validator(held_set, objective, family, place, recipe)
+    return Loaded(place, family, objective, dataset, validator, pictures)
+
+
+def find_pictures(task: Assignment, *, fresh: bool) -> Pictures:
+    """All pictures of the recipe, looked over and held to the manifest; which are held out.
+
+    Raises:
+        DataError: they cannot be used, or changed since the run began.
+    """
+    recipe, recipe_folder = task.recipe, Path(task.recipe_folder)
+    found = survey(recipe, recipe_folder, Path(task.cache), ports_of(recipe, recipe_folder))
+    for text in report_lines(found.report):
+        log.info("%s", text)
+    for problem in found.problems:
+        raise problem
+    items, apart = found.items, find_validation(recipe, recipe_folder)
+    manifest = Path(task.folder) / "manifest.json"
+    entries = hold(items + apart, manifest, fresh=fresh, index=found.index)
+    share = recipe.validate.split
+    out = [False] * len(items) + [True] * len(apart)
+    if share:
+        regs = {number for number, data in enumerate(recipe.data) if data.is_reg}
+        out = held_out(entries, share, recipe.train.seed, regs)
+    sides: tuple[list[tuple[Item, Entry]], list[tuple[Item, Entry]]] = ([], [])
+    for pair, is_out in zip(zip(items + apart, entries, strict=True), out, strict=True):
+        sides[is_out].append(pair)
+    kept, held = sides[0], sides[1][: recipe.validate.max_pictures]
+    return Pictures(
+        [item for item, _ in kept], [entry for _, entry in kept],
+        [item for item, _ in held], [entry for _, entry in held],
+    )  # fmt: skip
+
+
 def assemble(
-    task: Assignment,
-    line: Line,
-    place: Place,
-    family: Family,
-    dataset: Dataset,
-    checkpoints: Checkpoints,
+    task: Assignment, line: Line, peers: Peers, loaded: Loaded, checkpoints: Checkpoints
 ) -> Run:
     """A run at step 0, with a fresh adapter."""
-    recipe, folder = task.recipe, Path(task.folder)
-    if recipe.train.gradient_checkpointing is True:
-        network: Any = family.network
-        network.enable_gradient_checkpointing()
-    parameters = add_lora(family.network, recipe)
+    recipe, folder, recipe_folder = task.recipe, Path(task.folder), Path(task.recipe_folder)
+    place, family = loaded.place, loaded.family
+    parameters = add_lora(family, recipe, recipe_folder)
     family.network.train()
-    adamw = make_optimizer(list(parameters.values()), recipe, place.device)
-    return Run(
+    if recipe.lora.train_text_encoder:
+        for text_encoder in family.text_encoders.values():
+            text_encoder.train()
+    if place.device.type == "cpu" and place.dtype == torch.float32:
+        make_lean(family.network)
+    alike = recipe.optimizer.type in ELEMENTWISE
+    moved = flatten(parameters) if alike else parameters
+    optimizer = make_optimizer(make_groups(moved, recipe), recipe, place.device)
+    prepared: Any = place.accelerator.prepare(optimizer)
+    last_step = steps_of(recipe, loaded.dataset)
+    run = Run(
         recipe=recipe,
-        recipe_folder=Path(task.recipe_folder),
+        recipe_folder=recipe_folder,
         line=line,
+        peers=peers,
         folder=folder,
         place=place,
         family=family,
-        dataset=dataset,
+        objective=loaded.objective,
+        dataset=loaded.dataset,
+        validator=loaded.validator,
         parameters=parameters,
-        adamw=adamw,
-        optimizer=place.accelerator.prepare(adamw),
-        rates=learning_rates(recipe),
+        moved=moved,
+        optimizer=prepared,
+        ema=Ema(moved, recipe.train.ema_decay) if recipe.train.ema_decay else None,
+        rates=learning_rates(recipe, last_step),
         checkpoints=checkpoints,
         preview=Preview(family, recipe, folder),
-        about=About(len(dataset), {}, place.accelerator.mixed_precision, started=time.time()),
-        step=0,
+        trackers=Trackers(recipe, folder),
+        about=about(recipe, loaded),
+        last_step=last_step,
     )
+    run.follow(Plan(gradient_checkpointing=recipe.train.gradient_checkpointing is True))
+    return run
+
+
+def about(recipe: Recipe, loaded: Loaded) -> About:
+    """What the files' metadata tell of the data."""
+    entries = loaded.pictures.entries
+    blocks = []
+    for number in range(len(recipe.data)):
+        own = [entry for entry in entries if entry.block == number]
+        blocks.append(Block(len(own), _tags(own)))
+    return About(
+        pictures=len(entries),
+        tags=_tags(entries),
+        precision=loaded.place.accelerator.mixed_precision,
+        started=time.time(),
+        blocks=tuple(blocks),
+        buckets=tuple(Bucket(b.width, b.height, b.pictures) for b in loaded.dataset.buckets),
+    )
+
+
+def _tags(entries: list[Entry]) -> dict[str, int]:
+    """How often each comma-separated part of a caption occurs."""
+    captions = (caption for entry in entries for caption in entry.captions)
+    return dict(Counter(tag.strip().lower() for caption in captions for tag in caption.split(",")))
 
 
 def restore(run: Run, state: State, tensors: Tensors) -> None:
@@ -191,18 +242,35 @@ def restore(run: Run, state: State, tensors: Tensors) -> None:
     with torch.no_grad():
         for name, parameter in run.parameters.items():
             parameter.copy_(tensors.adapter[name])
-    restore_optimizer(run.adamw, run.parameters, tensors.optimizer)
+    restore_optimizer(run.inner, run.moved, tensors.optimizer, state.optimizer)
+    if run.ema is not None:
+        run.ema.restore(tensors.ema)
     if state.scaler is not None and run.place.accelerator.scaler is not None:
         run.place.accelerator.scaler.load_state_dict(state.scaler)
-    run.step = state.step
+    run.follow(state.plan)
+    run.step, run.best = state.step, state.best
+
+
+def go_on(run: Run, state: State, tensors: Tensors) -> None:
+    """Go on from a checkpoint, and say what is not as it was."""
+    restore(run, state, tensors)
     log.info("Goes on from the checkpoint of step %d", state.step)
     run.about = dataclasses.replace(run.about, started=state.started)
-    for what, then, now in (
-        ("torch", state.torch, torch.__version__),
-        ("the device", state.device, run.place.name),
+    run.changes = list(state.changes)
+    for found in changed(state.recipe, run.recipe):
+        run.note_change(str(found))
+    for text in (
+        _other("torch was {} and is {}", state.torch, str(torch.__version__)),
+        _other("the device was {} and is {}", state.device, run.place.name),
+        _other("it ran on {} processes and runs on {}", state.processes, run.peers.count),
     ):
-        if then != now:
-            log.warning("It goes on, but not bit for bit: %s was %s and is %s", what, then, now)
+        if text:
+            log.warning("It goes on, but not bit for bit: %s", text)
+            run.line.report(NoteReport(step=run.step, kind="inexact", text=text))
+
+
+def _other(words: str, then: object, now: object) -> str:
+    return words.format(then, now) if then != now else ""
 
 
 def refuse_other_recipe(state: State, recipe: Recipe, folder: Path) -> None:
@@ -211,10 +279,6 @@ def refuse_other_recipe(state: State, recipe: Recipe, folder: Path) -> None:
     Raises:
         CannotContinue: names what has.
     """
-    now = msgspec.json.decode(msgspec.json.encode(recipe))  # as the checkpoint has it
-    for section, free in MAY_CHANGE.items():
-        for key, value in now[section].items():
-            then = state.recipe[section].get(key, value)
-            if key not in free and value != then:
-                why = f"{section}.{key} was {then} and is {value}"
-                raise CannotContinue(folder=folder, why=why)
+    for found in changed(state.recipe, recipe):
+        if not found.allowed:
+            raise CannotContinue(folder=folder, why=str(found))

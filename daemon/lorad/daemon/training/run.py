@@ -1,0 +1,168 @@
+"""A run in memory: what its loop holds between two steps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import msgspec
+import torch
+
+from lorad.daemon.training.checkpoint import Checkpoints, State
+from lorad.daemon.training.data.dataset import Dataset
+from lorad.daemon.training.device import Place
+from lorad.daemon.training.ema import Ema, shown
+from lorad.daemon.training.families import Family
+from lorad.daemon.training.health import Health
+from lorad.daemon.training.late import LateFigures
+from lorad.daemon.training.lora import draws_dropout
+from lorad.daemon.training.metadata import About
+from lorad.daemon.training.objective import Objective
+from lorad.daemon.training.peers import Peers
+from lorad.daemon.training.plan import Plan
+from lorad.daemon.training.preview import Preview
+from lorad.daemon.training.schedule import learning_rates
+from lorad.daemon.training.trackers import Trackers
+from lorad.daemon.training.validation import Best, Validator
+from lorad.shared.messages import AnyReport, NoteReport, Order, PhaseReport
+from lorad.shared.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+class Line(Protocol):
+    """The run's line to whoever watches and steers it."""
+
+    @property
+    def wanted(self) -> Literal["run", "pause", "cancel"]:
+        """What the run is to do now; a plain variable."""
+        ...
+
+    def report(self, *reports: AnyReport) -> None:
+        """Say it; never waits."""
+        ...
+
+    def orders(self) -> list[Order]:
+        """What else it is told to do, since the last time; never waits."""
+        ...
+
+
+class Unwanted(Exception):
+    """The run is to be paused or cancelled before its first step; there is nothing to save."""
+
+
+@dataclass
+class Run:
+    """A run that is ready for its next step."""
+
+    recipe: Recipe
+    recipe_folder: Path
+    line: Line
+    peers: Peers
+    folder: Path
+    """Where the output goes."""
+    place: Place
+    family: Family
+    objective: Objective
+    dataset: Dataset
+    validator: Validator | None
+    parameters: dict[str, torch.nn.Parameter]
+    """Of the adapter, by name, in fp32."""
+    moved: dict[str, torch.nn.Parameter]
+    """What the optimiser is given: the same numbers, in one row for each component where it treats
+    each number alike."""
+    optimizer: Any
+    """As accelerate wraps it, for the gradient scaler."""
+    ema: Ema | None
+    rates: Callable[[int], float]
+    """The share of the learning rate by step."""
+    checkpoints: Checkpoints
+    preview: Preview
+    trackers: Trackers
+    about: About
+    last_step: int
+    step: int = 0
+    """Steps taken."""
+    plan: Plan = field(default_factory=Plan)
+    best: Best = field(default_factory=Best)
+    health: Health = field(default_factory=Health)
+    figures: LateFigures = field(default_factory=LateFigures)
+    changes: list[str] = field(default_factory=list)
+    stops_early: bool = False
+    looked: int | None = None
+    """The step of the last validation."""
+
+    def __post_init__(self) -> None:
+        """What every step asks for."""
+        self.trained = list(self.moved.values())
+        train = self.recipe.train
+        self.images = train.train_batch_size * train.gradient_accumulation_steps
+        self.inner = self.optimizer.optimizer
+        self.fused = bool(self.inner.defaults.get("fused"))
+        self.drops_out = draws_dropout(self.recipe)
+
+    @property
+    def learning_rate(self) -> float:
+        """At its height."""
+        return self.recipe.train.learning_rate
+
+    def tell(self, phase: str) -> None:
+        """What it does now; nothing: it trains."""
+        self.line.report(PhaseReport(phase=phase))
+
+    def shown(self) -> AbstractContextManager[None]:
+        """The weights that are sampled, validated and exported, for the time of a block."""
+        return shown(self.moved, self.inner, self.ema)
+
+    def follow(self, plan: Plan) -> None:
+        """Take steps by this plan from now on."""
+        network: Any = self.family.network
+        if plan.gradient_checkpointing and not self.plan.gradient_checkpointing:
+            network.enable_gradient_checkpointing()
+        self.plan = plan
+
+    def note_change(self, text: str) -> None:
+        """Something of the recipe is not what it was; it is kept with the run."""
+        log.info("From step %d on: %s", self.step + 1, text)
+        self.changes.append(f"step {self.step}: {text}")
+        self.line.report(NoteReport(step=self.step, kind="changed", text=text))
+
+    def adopt(self, recipe: Recipe) -> None:
+        """Go on by a recipe of which only what may change has changed."""
+        self.recipe = recipe
+        self.last_step = steps_of(recipe, self.dataset)
+        self.rates = learning_rates(recipe, self.last_step)
+        rates = (recipe.train.learning_rate, recipe.train.text_encoder_lr)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=False):
+            group["initial_lr"] = rate or recipe.train.learning_rate
+
+    def state(self, optimizer: dict[str, Any]) -> State:
+        """For a checkpoint; `optimizer` is what it keeps besides tensors."""
+        scaler = self.place.accelerator.scaler
+        return State(
+            step=self.step,
+            last_step=self.last_step,
+            started=self.about.started,
+            threads=self.place.threads,
+            torch=str(torch.__version__),
+            device=self.place.name,
+            recipe=msgspec.to_builtins(self.recipe),
+            recipe_folder=str(self.recipe_folder),
+            optimizer=optimizer,
+            plan=self.plan,
+            processes=self.peers.count,
+            best=self.best,
+            changes=self.changes,
+            scaler=scaler.state_dict() if scaler is not None else None,
+        )
+
+
+def steps_of(recipe: Recipe, dataset: Dataset) -> int:
+    """How many steps the run takes, now that its pictures are counted."""
+    if recipe.train.known_steps is not None:
+        return recipe.train.known_steps
+    return dataset.steps(recipe.train.num_train_epochs or 1)

@@ -1,0 +1,128 @@
+"""One update of the adapter, within the memory that there is."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+
+import torch
+
+from lorad.daemon.training.compiled import compile_network, count_layers, pays_back
+from lorad.daemon.training.flat import clear
+from lorad.daemon.training.lora import seed_dropout
+from lorad.daemon.training.optimizer import set_learning_rate
+from lorad.daemon.training.plan import lighter, shares
+from lorad.daemon.training.run import Run
+from lorad.shared.errors import OutOfMemory
+from lorad.shared.messages import NoteReport
+
+log = logging.getLogger(__name__)
+
+
+def take_step(run: Run, rate: float) -> torch.Tensor:
+    """One update at a share of the learning rate; [loss, gradient norm], not waited for."""
+    set_learning_rate(run.optimizer, rate)
+    loss = gradients(run)
+    limit = run.recipe.train.max_grad_norm or float("inf")
+    norm = run.place.accelerator.clip_grad_norm_(run.trained, limit)
+    update(run, torch.isfinite(loss) & torch.isfinite(norm))
+    run.step += 1
+    return torch.stack([loss, norm.float()])
+
+
+def gradients(run: Run) -> torch.Tensor:
+    """Those of all pictures of the step, on every process; their loss.
+
+    A step that does not fit is taken again in smaller parts: the same pictures, the same noise.
+
+    Raises:
+        OutOfMemory: not even one picture at a time fits.
+    """
+    while True:
+        loss = None
+        # Freed after this block, not in it: the error holds the step's tensors until then.
+        with contextlib.suppress(torch.OutOfMemoryError):
+            loss = own_gradients(run)
+        if not run.peers.any(loss is None):
+            assert loss is not None
+            return run.peers.sum([p.grad for p in run.trained if p.grad is not None], loss)
+        clear(run.trained)
+        take_less(run)
+
+
+def own_gradients(run: Run) -> torch.Tensor:
+    """Those of this process's rows of every micro-batch."""
+    train, peers = run.recipe.train, run.peers
+    pictures = train.train_batch_size * train.gradient_accumulation_steps
+    total = torch.zeros((), device=run.place.device)
+    for micro in range(train.gradient_accumulation_steps):
+        for rows in shares(train.train_batch_size, peers.count, peers.rank, run.plan.split):
+            batch = run.dataset.batch(run.step, micro, rows)
+            noisy = run.objective.add_noise(batch.latents, batch.perturbed, batch.timesteps)
+            if run.drops_out:
+                seed_dropout(train.seed, run.step, micro, rows.start)
+            with run.place.accelerator.autocast():
+                condition = run.family.encode_tokens(batch.tokens) if batch.tokens else {}
+                guess = run.family.predict(noisy, batch.timesteps, batch.condition | condition)
+            losses = run.objective.losses(guess, noisy, batch)
+            loss = (losses * batch.weights).sum() / pictures
+            run.place.accelerator.backward(loss)
+            total += loss.detach()
+    return total
+
+
+def update(run: Run, good: torch.Tensor) -> None:
+    """Move the adapter, unless a figure is no number: then nothing moves.
+
+    A fused optimiser reads `good` on the device, so the host need not wait for it.
+    """
+    scaled = run.place.accelerator.scaler is not None  # and skips such steps by itself
+    if run.fused and not scaled:
+        run.inner.found_inf = (~good).float()
+        run.optimizer.step()
+    elif scaled or bool(good):
+        run.optimizer.step()
+    if run.ema is not None:
+        run.ema.update(run.moved, run.step)
+    clear(run.trained)
+
+
+def compile_if_it_pays(run: Run, step_seconds: float | None = None) -> bool:
+    """Compile the network where the recipe says so, or where the steps left make up for it.
+
+    Asked before the first step, and again once it is known what a plain one takes; whether it did.
+    """
+    wanted, network = run.recipe.train.compile, run.family.network
+    if wanted == "auto":
+        if step_seconds is None or run.place.exact:
+            return False
+        left = run.last_step - run.step
+        if not pays_back(step_seconds, left, count_layers(network), run.place.device.type):
+            return False
+    elif not wanted or step_seconds is not None:
+        return False
+    run.tell("compiling the network")
+    compile_network(network, lambda: own_gradients(run))
+    clear(run.trained)
+    run.tell("")
+    return True
+
+
+def take_less(run: Run) -> None:
+    """The next lighter plan, said and kept.
+
+    Raises:
+        OutOfMemory: there is none.
+    """
+    share = run.recipe.train.train_batch_size // run.peers.count
+    auto = run.recipe.train.gradient_checkpointing == "auto"
+    plan = lighter(run.plan, share, may_checkpoint=auto)
+    if plan is None:
+        raise OutOfMemory(when=f"at step {run.step + 1}, one picture at a time")
+    run.follow(plan)
+    gc.collect()
+    torch.cuda.empty_cache()
+    text = f"Out of memory at step {run.step + 1}: from here on {plan}."
+    log.warning(text)
+    run.line.report(NoteReport(step=run.step, kind="plan", text=text))

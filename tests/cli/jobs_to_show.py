@@ -8,7 +8,7 @@ from lorad.shared import jobs
 from lorad.shared.jobs import Gpu, Host, Job, Process, Progress
 from lorad.shared.messages import DaemonInfo, SamplePicture, Status
 
-PROCESS = Process(pid=4242, birth="b/1", gpu="GPU-abc")
+PROCESS = Process(pid=4242, birth="b/1", gpus=("GPU-abc", "GPU-def"))
 
 STATUSES: list[jobs.Status] = [
     jobs.Stashed(),

@@ -11,6 +11,7 @@ from cli.jobs_to_show import PROCESS, STATUSES, make_gpu, make_job, make_picture
 
 from lorad.shared import jobs
 from lorad.shared.jobs import Active, Progress
+from lorad.shared.messages import Metrics, Note, Notes, Validation
 from lorad.tui.commands import _json
 
 FIELDS = [
@@ -26,9 +27,13 @@ FIELDS = [
     "priority",
     "pid",
     "gpu",
+    "gpus",
     "folder",
     "reason",
     "phase",
+    "validation_loss",
+    "best_step",
+    "note",
 ]
 
 
@@ -39,7 +44,8 @@ def test_every_state_has_every_field(status: jobs.Status) -> None:
     assert fields["state"] == type(status).__name__.lower()
     active = isinstance(status, Active)
     assert fields["pid"] == (PROCESS.pid if active else None)
-    assert fields["gpu"] == (PROCESS.gpu if active else None)
+    assert fields["gpu"] == (PROCESS.gpus[0] if active else None)
+    assert fields["gpus"] == (list(PROCESS.gpus) if active else [])
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,7 @@ def test_every_state_has_every_field(status: jobs.Status) -> None:
         (jobs.Queued(cause="its run died"), "its run died"),
         (jobs.Queued(), None),
         (jobs.Done(finished=1.0), None),
+        (jobs.Done(finished=1.0, cause="stopped early at step 4"), "stopped early at step 4"),
     ],
 )
 def test_the_reason_is_the_cause_or_null(status: jobs.Status, reason: str | None) -> None:
@@ -64,6 +71,24 @@ def test_what_is_no_number_is_null_and_marked(value: float) -> None:
     assert told["loss"] is None
     assert told["images_per_second"] is None
     assert told["loss_nonfinite"] is True
+
+
+def test_what_is_held_out_and_what_happened() -> None:
+    progress = Progress(step=9, validation_loss=0.5, best_step=4, note="It went back to step 4.")
+    fields = _json.job_fields(make_job(progress=progress, max_train_steps=None))
+    assert (fields["validation_loss"], fields["best_step"]) == (0.5, 4)
+    assert fields["note"] == "It went back to step 4."
+    assert fields["max_train_steps"] is None
+
+
+def test_the_history_of_a_job() -> None:
+    looks = Metrics(points=[], validations=[Validation(step=4, loss=math.inf, best=False)])
+    notes = Notes(notes=[Note(step=4, kind="nonfinite", text="The loss is NaN.", time=1.0)])
+    told = json.loads(_json.document(**_json.history_fields(looks, notes)))
+    assert told["validations"] == [{"step": 4, "loss": None, "best": False}]
+    assert told["notes"] == [
+        {"step": 4, "kind": "nonfinite", "text": "The loss is NaN.", "time": 1.0}
+    ]
 
 
 def test_a_sound_loss_is_not_marked() -> None:

@@ -107,6 +107,20 @@ def test_markup_in_a_name_is_text() -> None:
     assert "[red]x[/red]" in _drawn(make_status(make_job(name="[red]x[/red]")), no_color=True)
 
 
+def test_what_is_known_of_a_run_of_unknown_length() -> None:
+    progress = Progress(step=12, loss=0.5, validation_loss=0.25, best_step=8, note="It went back.")
+    job = make_job(progress=progress, max_train_steps=None)
+    assert format.steps(job) == "12"
+    assert format.share(job) == 0.0
+    assert render.figures(job) == "12  loss 0.500  val 0.250, best at 8"
+    lines = render.plain_job(job, "It trains.").splitlines()
+    assert "step      12" in lines
+    assert "held out  val 0.250, best at 8" in lines
+    assert "note      It went back." in lines
+    assert any(line.endswith(" on GPU-abc, GPU-def") for line in lines)
+    assert "12" in _drawn(make_status(job), 100, no_color=True)
+
+
 @pytest.mark.parametrize(("step", "share"), [(0, 0.0), (150, 0.5), (300, 1.0), (400, 1.0)])
 def test_share(step: int, share: float) -> None:
-    assert render.share(make_job(progress=Progress(step=step))) == share
+    assert format.share(make_job(progress=Progress(step=step))) == share

@@ -86,6 +86,37 @@ def test_a_job_from_add_to_rm(lorad: Lorad, daemon: Home, work: Path) -> None:
     assert json.loads(lorad("status", "--json").stdout)["jobs"] == []
 
 
+def test_a_recipe_is_changed_by_its_keys(lorad: Lorad, daemon: Home) -> None:
+    lorad("add", "mono.toml", "--stash")
+    ended = lorad("set", "1", "learning_rate=5e-5", 'sample.prompts=["a cat"]')
+    assert ended.stdout == ('Job 1 (mono) has learning_rate = 5e-5, sample.prompts = ["a cat"].\n')
+    told = json.loads(lorad("set", "1", "max_train_steps=9", "--json").stdout)
+    assert told["jobs"][0]["max_train_steps"] == 9
+    longer = json.loads(lorad("set", "1", "num_train_epochs=2", "--json").stdout)
+    assert longer["jobs"][0]["max_train_steps"] is None
+    assert "step      0\n" in lorad("status", "1").stdout
+    told = json.loads(lorad("status", "1", "--json").stdout)
+    assert (told["validations"], told["notes"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["learning_rate"], 2, "`learning_rate` is no KEY=VALUE, such as learning_rate=5e-5."),
+        (["rank=8"], 2, "`lora.rank` of a job cannot be changed: the adapter was made with it."),
+        (["learnin_rate=1"], 2, "The recipe has an unknown key `learnin_rate`. Did you mean"),
+        (["patience=1", "patience=2"], 2, "Say each key once"),
+    ],
+)
+def test_changes_that_cannot_be(
+    lorad: Lorad, daemon: Home, words: list[str], code: int, sentence: str
+) -> None:
+    lorad("add", "mono.toml", "--stash")
+    ended = lorad("set", "1", *words)
+    assert ended.stderr.startswith(f"lorad: {sentence}")
+    assert (ended.returncode, ended.stdout) == (code, "")
+
+
 def test_one_wrong_number_keeps_none_from_the_rest(lorad: Lorad, daemon: Home) -> None:
     lorad("add", "mono.toml", "--stash")
     ended = lorad("cancel", "9", "1")
@@ -103,6 +134,7 @@ def test_one_wrong_number_keeps_none_from_the_rest(lorad: Lorad, daemon: Home) -
         (["log", "9"], 2, "There is no job 9."),
         (["pause", "1"], 1, "Job 1 is stashed, so it cannot be paused."),
         (["generate", "1", "cat"], 1, "Job 1 has no LoRA file yet."),
+        (["samples", "1", "--now"], 1, "Job 1 is stashed, so it cannot be asked for pictures."),
     ],
 )
 def test_refusals(lorad: Lorad, daemon: Home, words: list[str], code: int, sentence: str) -> None:

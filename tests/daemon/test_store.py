@@ -5,15 +5,25 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from lorad.daemon import rows
+from lorad.daemon.reported import MAX_NOTE, MAX_NOTES
 from lorad.daemon.rows import NewJob
 from lorad.daemon.store import Store
 from lorad.shared.errors import StoreBusy, StoreFull, StoreUnreadable, UnknownJob
 from lorad.shared.jobs import Job, Paused, Progress, Queued, Stashed
-from lorad.shared.messages import EndReport, Point, Removed, SamplePicture
+from lorad.shared.messages import (
+    EndReport,
+    NoteReport,
+    Point,
+    Removed,
+    SamplePicture,
+    Validation,
+)
 from lorad.shared.recipe import parse_recipe
 
 TEXT = 'name = "a"\n[data]\npath = "p"\n'
@@ -56,7 +66,7 @@ def test_a_new_job_is_at_the_end_with_a_folder_of_its_own(store: Store) -> None:
     assert isinstance(first.status, Queued)
     assert isinstance(second.status, Stashed)
     assert [job.id for job in store.jobs()] == [1, 2]
-    assert store.recipe(1) == (TEXT, "/recipes")
+    assert store.recipe(1) == (TEXT, "/recipes", {}, 0, 0)
 
 
 def test_numbers_are_never_used_twice(store: Store) -> None:
@@ -112,6 +122,50 @@ def test_samples(store: Store) -> None:
     assert [p.step for p in store.samples(job.id, newest=True)] == [5]
 
 
+def test_changes_are_kept_and_logged(store: Store) -> None:
+    job = add(store, new(), "t")
+    assert job.max_train_steps == 1000
+    job = store.set_changes(job, {"train.x": "1"}, None, cause="train.x = 1", actor="me")
+    assert job.max_train_steps is None
+    assert store.set_steps(job.id, 30).max_train_steps == 30
+    assert (store.ask_samples(job, "me"), store.ask_samples(job, "me")) == (1, 2)
+    assert store.recipe(1) == (TEXT, "/recipes", {"train.x": "1"}, 1, 2)
+    told = store._db.execute("SELECT event, cause, actor FROM transitions WHERE job = 1").fetchall()
+    assert told[1:] == [("set", "train.x = 1", "me"), ("sample", "", "me"), ("sample", "", "me")]
+
+
+def test_a_job_of_epochs_has_no_known_length(store: Store) -> None:
+    text = TEXT + "[train]\nnum_train_epochs = 2\n"
+    job = add(store, new()._replace(recipe=parse_recipe(text), recipe_text=text), "t")
+    assert job.max_train_steps is None
+
+
+def test_looks_at_what_is_held_out(store: Store) -> None:
+    job = add(store, new(), "t")
+    looks = [Validation(step=step, loss=0.5, best=True) for step in (5, 10)]
+    for look in (*looks, Validation(step=15, loss=math.nan, best=False)):
+        store.add_validation(job.id, look)
+    again = Validation(step=10, loss=0.75, best=False)
+    store.add_validation(job.id, again)  # a resumed run looks once more
+    assert store.validations(job.id, 0, 2) == [looks[0], again]
+    assert math.isnan(store.validations(job.id, 10, 9)[0].loss)
+
+
+def test_notes_are_in_order_bounded_and_never_double(store: Store) -> None:
+    job, other = add(store, new(), "t"), add(store, new(), "t")
+    for text in ("a", "b", "a"):
+        store.add_note(job.id, NoteReport(step=3, kind="changed", text=text))
+    assert [note.text for note in store.notes(job.id, 9)] == ["b", "a"]
+    store.add_note(other.id, NoteReport(step=1, kind="plan", text="x" * 5000))
+    assert len(store.notes(other.id, 1)[0].text) == MAX_NOTE
+    with store.transaction():
+        for step in range(MAX_NOTES + 5):
+            store.add_note(job.id, NoteReport(step=step, kind="best", text="c"))
+    notes = store.notes(job.id, 10**6)
+    assert (len(notes), notes[0].step) == (MAX_NOTES, 5)
+    assert len(store.notes(other.id, 9)) == 1
+
+
 def test_attempts(store: Store) -> None:
     job = add(store, new(), "t")
     assert store.attempt(job.id) is None
@@ -157,10 +211,14 @@ def test_beginning_again_forgets(store: Store) -> None:
     store.mark_begun(job.id)
     store.add_points(job.id, [point(1)])
     store.add_sample(job.id, picture(0))
+    store.add_validation(job.id, Validation(step=1, loss=0.5, best=True))
+    store.add_note(job.id, NoteReport(step=1, kind="best", text="a"))
     store.set_progress(job.id, Progress(step=1))
     store.begin_again(job.id)
     assert store.points(job.id, 0, 10) == []
     assert store.samples(job.id, newest=False) == []
+    assert store.validations(job.id, 0, 9) == []
+    assert store.notes(job.id, 9) == []
     assert store.job(job.id).progress == Progress()
     assert store.begin_attempt(job.id).fresh
 
@@ -231,6 +289,26 @@ def test_what_is_no_store_is_left_untouched(tmp_path: Path) -> None:
     with pytest.raises(StoreUnreadable, match="left untouched"):
         Store(path)
     assert path.read_bytes() == before
+
+
+def test_a_database_of_version_1_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "lorad.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(files("lorad.daemon").joinpath("schema.sql").read_text())
+        db.execute(
+            "INSERT INTO jobs (name, recipe, recipe_folder, folder, max_train_steps, created,"
+            " priority, position, status, progress)"
+            " VALUES ('a', ?, '/r', '/o', 9, 1.0, 0, 1, ?, ?)",
+            (TEXT, rows.encode(Queued()), rows.encode({"step": 4})),
+        )
+    db.close()
+    store = Store(path)
+    job = store.job(1)
+    assert (job.max_train_steps, job.progress.step) == (9, 4)
+    assert store.recipe(1) == (TEXT, "/r", {}, 0, 0)
+    store.add_note(1, NoteReport(step=1, kind="best", text="a"))
+    store.close()
+    Store(path).close()
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_two_cards_train_two_jobs_at_a_time(tmp_path: Path) -> None:
 
     def two_at_once() -> bool:
         jobs = daemon.client().ask(GetStatus()).jobs
-        cards = [job.process.gpu for job in jobs if job.process]
+        cards = [gpu for job in jobs if job.process for gpu in job.process.gpus]
         assert len(cards) == len(set(cards)) <= 2
         return len(cards) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -27,6 +28,9 @@ def test_check_of_a_good_recipe(finished: Finished) -> None:
     done = lorad(finished.daemon, "check", finished.recipe)
     assert done.returncode == 0, done.stderr
     assert "Pictures  6, with 6 different captions" in done.stdout
+    assert "Buckets   64x64: 6" in done.stdout
+    assert "time: unknown until the first steps" in done.stdout
+    assert "Note" not in done.stdout
     assert "It can be trained." in done.stdout
 
 
@@ -42,7 +46,38 @@ def test_check_names_every_problem_at_once(finished: Finished, tmp_path: Path) -
     model, pictures = report["problems"]
     assert model.startswith("There is no model at")
     assert pictures.startswith("ambulance.png, anchor.png cannot be decoded: it is no picture")
+    assert [broken["name"] for broken in report["broken"]] == ["ambulance.png", "anchor.png"]
+    assert report["pictures"] == 6
+    assert report["token_limit"] is None  # there is no model to ask
     assert "Traceback" not in done.stderr
+
+
+def test_check_tells_what_is_odd_and_lets_it_be_trained(finished: Finished, tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path)
+    pictures = tmp_path / "pictures"
+    hostile = "\x1b]52;c;aGk=\x07.png"
+    shutil.copy(pictures / "anchor.png", pictures / hostile)
+    metadata = pictures / "metadata.csv"
+    metadata.write_text(metadata.read_text() + f"{hostile},{'many words ' * 40}\n")
+    done = lorad(finished.daemon, "check", recipe)
+    assert done.returncode == 0, done.stderr
+    assert "There more than once: ␛]52;c;aGk=�.png, anchor.png" in done.stdout
+    assert "1 with captions past the 24 tokens that are read" in done.stdout
+    assert not set("\x1b\x07") & set(done.stdout + done.stderr)
+    report = json.loads(lorad(finished.daemon, "check", recipe, "--json").stdout)
+    assert report["duplicates"] == [[hostile, "anchor.png"]]
+    assert report["long_captions"] == [hostile]
+
+
+def test_check_lists_every_broken_picture_of_many(finished: Finished, tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path)
+    (tmp_path / "pictures" / "metadata.csv").unlink()
+    for number in range(30):
+        (tmp_path / "pictures" / f"broken-{number:02}.png").write_bytes(b"no picture")
+    recipe.write_text(recipe.read_text().replace("[lora]", 'caption = "x"\n[lora]'))
+    done = lorad(finished.daemon, "check", recipe)
+    assert done.returncode == 2
+    assert all(f"Broken    broken-{n:02}.png: it is no picture" in done.stdout for n in range(30))
 
 
 def test_generate_draws_with_the_lora_and_without_it(finished: Finished, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from tui.fakes import PROCESS, FakeLink, at_step, job, status
 
 from lorad.shared.jobs import Cancelled, Done, Failed, Finishing, Paused, Queued, Stashed
 from lorad.shared.messages import (
+    Accepted,
     AnyRequest,
     CancelJob,
     EnqueueJob,
@@ -19,6 +20,7 @@ from lorad.shared.messages import (
     PauseJob,
     RestartJob,
     ResumeJob,
+    SampleJob,
     SetPriority,
     StashJob,
     Why,
@@ -41,6 +43,7 @@ from lorad.tui.widgets.queue import QueueList
         (Queued(), "S", StashJob),
         (Stashed(), "S", EnqueueJob),
         (None, "w", WhyJob),
+        (None, "n", SampleJob),
     ],
 )
 def test_a_key_asks_for_its_verb(status: object, key: str, request_type: type[AnyRequest]) -> None:
@@ -57,6 +60,7 @@ def test_a_key_asks_for_its_verb(status: object, key: str, request_type: type[An
         (None, "S", "Job 4 is running, so it cannot be stashed."),
         (None, "R", "Job 4 is running, so it cannot be restarted."),
         (Done(finished=1.0), "x", "Job 4 is done, so it cannot be cancelled."),
+        (Paused(), "n", "Job 4 is paused, so it cannot be asked for pictures. It draws while"),
         (None, "J", "Job 4 is running: only queued jobs have a place"),
     ],
 )
@@ -117,6 +121,12 @@ def test_why_is_told() -> None:
     assert "It waits for [/b] a card." in seen(link, "w")
 
 
+def test_pictures_that_will_come_are_told() -> None:
+    link = FakeLink(job(2))
+    link.answers[SampleJob] = Accepted(job=job(2))
+    assert told(link, "n") == "Job 2 draws its prompts after this step."
+
+
 def test_a_refusal_is_told() -> None:
     link = FakeLink(job(2))
     link.answers[PauseJob] = "The daemon was restarted meanwhile [/b]."
@@ -125,7 +135,7 @@ def test_a_refusal_is_told() -> None:
 
 def test_keys_without_a_job_do_no_harm() -> None:
     link = FakeLink(status_reply=status())
-    keys(link, *"pxRSJKslw", "plus", "minus", "j", "k")
+    keys(link, *"pxRSJKslwn", "plus", "minus", "j", "k")
     assert link.asked == []
 
 

@@ -16,14 +16,19 @@ from lorad.shared.messages import (
     Log,
     LogAppended,
     MachineSampled,
+    Note,
+    NoteAdded,
     PointsAdded,
     SampleDrawn,
+    Validation,
+    ValidationAdded,
 )
 from lorad.tui import curve, mirror
 from lorad.tui.curve import Curve, add_point, condense
 from lorad.tui.mirror import Mirror, Needs, apply, in_order, place
 
 METRICS, SAMPLES, LOG = "job/1/metrics/", "job/1/samples/", "job/1/log/"
+NOTES = "job/1/notes/"
 
 
 def watching(steps: int = 0) -> Mirror:
@@ -44,6 +49,41 @@ def test_points_go_on_where_the_chart_ends() -> None:
     assert [c.step for c in drawn(seen).columns] == [1, 2, 3, 4, 5]
     assert drawn(seen).newest == point(5)
     assert not needs
+
+
+def look(step: int) -> Validation:
+    return Validation(step=step, loss=0.5, best=True)
+
+
+def note(step: int) -> Note:
+    return Note(step=step, kind="best", text=f"at {step}", time=1.0)
+
+
+def test_looks_and_notes_are_kept() -> None:
+    seen = mirror.with_chart(watching(3), 1, Chart(columns=[column(3)], validations=[look(2)]))
+    seen = mirror.with_notes(seen, 1, [note(2)])
+    seen, _ = apply(seen, METRICS, 1, ValidationAdded(id=1, validation=look(3)))
+    seen, _ = apply(seen, NOTES, 1, NoteAdded(id=1, note=note(3)))
+    seen, _ = apply(seen, NOTES, 2, NoteAdded(id=2, note=note(4)))  # another job's
+    assert seen.detail is not None
+    assert seen.detail.validations == {2: look(2), 3: look(3)}
+    assert seen.detail.notes == (note(2), note(3))
+    for step in range(2 * mirror.NOTES):
+        seen, _ = apply(seen, NOTES, 3 + step, NoteAdded(id=1, note=note(step)))
+    assert seen.detail is not None
+    assert len(seen.detail.notes) == mirror.NOTES
+    assert seen.detail.notes[-1] == note(2 * mirror.NOTES - 1)
+
+
+def test_a_lost_look_or_note_is_asked_for() -> None:
+    seen, _ = apply(watching(3), NOTES, 1, NoteAdded(id=1, note=note(1)))
+    seen, _ = apply(seen, METRICS, 1, ValidationAdded(id=1, validation=look(1)))
+    _, needs = apply(seen, NOTES, 3, NoteAdded(id=1, note=note(3)))
+    assert needs == Needs(notes=True)
+    _, needs = apply(seen, METRICS, 3, ValidationAdded(id=1, validation=look(3)))
+    assert needs == Needs(points_after=3)
+    _, needs = apply(seen, "daemon/", 1, Beat(heads={NOTES: 2}))
+    assert needs == Needs(notes=True)
 
 
 def test_a_gap_in_the_steps_is_asked_for_from_where_it_begins() -> None:

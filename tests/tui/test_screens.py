@@ -65,6 +65,26 @@ def test_the_panes_show_the_selected_job() -> None:
     assert any("\u2800" < char <= "\u28ff" for char in shown)
 
 
+def test_what_is_held_out_and_the_newest_note_are_shown() -> None:
+    progress = Progress(
+        step=12, loss=0.5, validation_loss=0.123, best_step=9, note="It went back [/b] to step 9."
+    )
+    link = FakeLink(job(1, progress=progress, max_train_steps=None), job(2, Queued()))
+    link.columns = [column(step) for step in range(1, 13)]
+    shown: list[str] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        link.hear("job/1/metrics/", PointsAdded(id=1, points=[point(13, 0.5)]))
+        await settle(pilot)
+        shown.append(text_of(pilot.app))  # type: ignore[arg-type]
+
+    drive(link, act)
+    assert "0.500 · val 0.123, best at 9 · step 13" in shown[0]
+    assert "It went back [/b] to step 9." in shown[0]
+    assert "12/" not in shown[0]
+    assert "It went back" not in seen(link, "j"), "it is the selected job's"
+
+
 def test_news_arrive_while_one_looks() -> None:
     link = FakeLink(at_step(1, 3))
     link.columns = [column(1), column(2), column(3)]

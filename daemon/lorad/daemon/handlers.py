@@ -16,12 +16,14 @@ from lorad.shared.errors import (
     BadRequest,
     FolderTaken,
     FolderUsed,
+    NoPrompts,
     NotWritable,
     StaleEpoch,
+    TooFewCards,
     UnsupportedProtocol,
 )
 from lorad.shared.jobs import Finishing, Job, Queued
-from lorad.shared.lifecycle import REMOVABLE, Verb, impossible
+from lorad.shared.lifecycle import REMOVABLE, Verb, can, impossible
 from lorad.shared.messages import (
     PROTOCOL,
     QUEUE_TOPIC,
@@ -37,6 +39,7 @@ from lorad.shared.messages import (
     GetChart,
     GetLog,
     GetMetrics,
+    GetNotes,
     GetRecipe,
     GetSamples,
     GetStatus,
@@ -45,13 +48,17 @@ from lorad.shared.messages import (
     Log,
     Metrics,
     MoveJob,
+    Notes,
     PauseJob,
     RecipeText,
     Removed,
     RemoveJob,
     RestartJob,
     ResumeJob,
+    SampleJob,
+    SampleNow,
     Samples,
+    SetJob,
     SetPriority,
     ShutDown,
     ShuttingDown,
@@ -61,7 +68,8 @@ from lorad.shared.messages import (
     Why,
     WhyJob,
 )
-from lorad.shared.recipe import parse_recipe
+from lorad.shared.recipe import Recipe, parse_recipe
+from lorad.shared.recipe.changes import changed_source
 
 if TYPE_CHECKING:
     from lorad.daemon.service import Service
@@ -69,6 +77,7 @@ if TYPE_CHECKING:
 MAX_POINTS = 20_000
 MAX_WIDTH = 2000
 MAX_LOG_BYTES = 1 << 18
+MAX_NOTES = 1000
 
 
 def hello(service: Service, request: Hello, actor: str) -> Welcome:
@@ -100,10 +109,18 @@ def add_job(service: Service, request: AddJob, actor: str) -> Added:
         stash=request.stash,
         priority=request.priority,
     )
+    _refuse_too_wide(service, new.recipe)
     job = service.store.add(new, actor, lambda job_id: _claim(service, new, job_id))
     service.logs.remove(job.id)  # of a job of that number in an earlier queue
     service.queue.tell(job, "add")
     return Added(job=job)
+
+
+def _refuse_too_wide(service: Service, recipe: Recipe) -> None:
+    """A job that wants more cards than there are would wait for ever."""
+    count, wanted = len(service.gauges.newest.gpus), recipe.train.num_processes
+    if 0 < count < wanted:
+        raise TooFewCards(wanted=wanted, count=count)
 
 
 def _claim(service: Service, new: NewJob, job_id: int) -> Path:
@@ -215,6 +232,26 @@ def set_priority(service: Service, request: SetPriority, actor: str) -> Changed:
     return Changed(job=job)
 
 
+def set_job(service: Service, request: SetJob, actor: str) -> Accepted | Changed:
+    job = service.store.job(request.id)
+    if not can(job.state, "set"):
+        raise impossible(job, "set")
+    job = service.queue.set_recipe(job, request.changes, actor)
+    service.store.after_commit(lambda: service.runs.change(job))
+    return Accepted(job=job) if job.process else Changed(job=job)
+
+
+def sample_job(service: Service, request: SampleJob, actor: str) -> Accepted:
+    job = service.store.job(request.id)
+    if not can(job.state, "sample"):
+        raise impossible(job, "sample")
+    if not service.queue.recipe(job.id).sample.prompts:
+        raise NoPrompts(id=job.id)
+    order = SampleNow(number=service.store.ask_samples(job, actor))
+    service.store.after_commit(lambda: service.runs.order(job, order))
+    return Accepted(job=job)
+
+
 def remove_job(service: Service, request: RemoveJob, actor: str) -> Removed:
     job = service.store.job(request.id)
     if job.state not in REMOVABLE:
@@ -227,25 +264,38 @@ def remove_job(service: Service, request: RemoveJob, actor: str) -> Removed:
 
 
 def get_recipe(service: Service, request: GetRecipe, actor: str) -> RecipeText:
-    text, folder = service.store.recipe(request.id)
-    return RecipeText(recipe=text, folder=folder)
+    stored = service.store.recipe(request.id)
+    text = changed_source(stored.text, stored.changes) if stored.changes else stored.text
+    return RecipeText(recipe=text, folder=stored.folder)
 
 
 def get_metrics(service: Service, request: GetMetrics, actor: str) -> Metrics:
     service.store.job(request.id)
     limit = max(1, min(request.limit, MAX_POINTS))
-    return Metrics(points=service.store.points(request.id, request.after, limit))
+    return Metrics(
+        points=service.store.points(request.id, request.after, limit),
+        validations=service.store.validations(request.id, request.after, limit),
+    )
 
 
 def get_chart(service: Service, request: GetChart, actor: str) -> Chart:
     service.store.job(request.id)
     width = max(1, min(request.width, MAX_WIDTH))
-    return Chart(columns=chart.columns(service.store.losses(request.id), width))
+    return Chart(
+        columns=chart.columns(service.store.losses(request.id), width),
+        validations=service.store.validations(request.id, 0, MAX_POINTS),
+    )
 
 
 def get_samples(service: Service, request: GetSamples, actor: str) -> Samples:
     service.store.job(request.id)
     return Samples(pictures=service.store.samples(request.id, newest=request.newest))
+
+
+def get_notes(service: Service, request: GetNotes, actor: str) -> Notes:
+    service.store.job(request.id)
+    limit = max(1, min(request.limit, MAX_NOTES))
+    return Notes(notes=service.store.notes(request.id, limit))
 
 
 def get_log(service: Service, request: GetLog, actor: str) -> Log:
@@ -275,16 +325,21 @@ HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply]] = {
     EnqueueJob: enqueue_job,
     MoveJob: move_job,
     SetPriority: set_priority,
+    SetJob: set_job,
+    SampleJob: sample_job,
     RemoveJob: remove_job,
     GetRecipe: get_recipe,
     GetMetrics: get_metrics,
     GetChart: get_chart,
     GetSamples: get_samples,
+    GetNotes: get_notes,
     GetLog: get_log,
     ShutDown: shut_down,
 }
 
-READING = (Hello, GetStatus, WhyJob, GetRecipe, GetMetrics, GetChart, GetSamples, GetLog)
+READING = (
+    Hello, GetStatus, WhyJob, GetRecipe, GetMetrics, GetChart, GetSamples, GetNotes, GetLog,
+)  # fmt: skip
 """Requests that change nothing: nothing to remember of them."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -36,7 +37,8 @@ from lorad.shared.jobs import (
 from lorad.shared.lifecycle import Event, next_state
 from lorad.shared.messages import QUEUE_TOPIC, JobChanged, Point
 from lorad.shared.messages import Event as Message
-from lorad.shared.recipe import Recipe, parse_recipe
+from lorad.shared.recipe import Recipe, Train, parse_recipe
+from lorad.shared.recipe.changes import apply_changes, merge_changes, plain_changes
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,30 @@ class Queue:
         self.tell(changed, event)
         return changed
 
+    def set_recipe(self, job: Job, changes: Mapping[str, str], actor: str) -> Job:
+        """Change some of the job's recipe.
+
+        Raises:
+            RecipeError: what may not be, by its key.
+        """
+        stored, before = self.store.recipe(job.id), self.recipe(job.id)
+        new = plain_changes(before, changes)
+        apply_changes(before, new)  # refused by what was asked for now, not by what was before
+        merged = merge_changes(stored.changes, new)
+        recipe = apply_changes(parse_recipe(stored.text), merged)
+        if recipe == before:
+            return job
+        steps = recipe.train.known_steps
+        if steps is None and recipe.train.num_train_epochs == before.train.num_train_epochs:
+            steps = job.max_train_steps  # the run told
+        cause = ", ".join(f"{key} = {value}" for key, value in new.items())
+        job = self.store.set_changes(job, merged, steps, cause=cause, actor=actor)
+        # Not before it is stored, or what is kept here would be another recipe than on disk.
+        self.store.after_commit(lambda: self._recipes.pop(job.id, None))
+        log.info("job %d: set by %s: %s", job.id, actor, cause)
+        self.tell(job, "set")
+        return job
+
     def tell(self, job: Job, cause: str = "") -> None:
         """Publish the job as it is, once that is on the disk; a cause means more than progress."""
         self.stirred = self.stirred or bool(cause)
@@ -101,13 +127,11 @@ class Queue:
 
     # -- scheduling ---------------------------------------------------------------------------
 
-    def needs(self, jobs: list[Job]) -> dict[int, int]:
-        """Free memory in bytes that each queued job must find on a card."""
-        if not self.gauges.newest.gpus:
-            return {}
-        largest = max(gpu.memory_total_bytes for gpu in self.gauges.newest.gpus)
+    def needs(self, jobs: list[Job]) -> dict[int, scheduler.Need]:
+        """What each queued job must find."""
+        gpus = self.gauges.newest.gpus
         return {
-            job.id: scheduler.memory_needed(self.recipe(job.id), largest)
+            job.id: scheduler.need_of(self.recipe(job.id), gpus)
             for job in jobs
             if isinstance(job.status, Queued)
         }
@@ -119,12 +143,12 @@ class Queue:
             return
         jobs = [job for job in self.store.jobs() if not self._failed_unread(job)]
         for start in scheduler.decide(jobs, self.gauges.newest.gpus, self.needs(jobs)):
-            self._start(self.store.job(start.job_id), start.gpu)
+            self._start(self.store.job(start.job_id), start.gpus)
 
-    def _start(self, job: Job, gpu: str | None) -> None:
+    def _start(self, job: Job, gpus: tuple[str, ...]) -> None:
         attempt = self.store.begin_attempt(job.id)
         try:
-            process = self.supervisor.spawn(attempt, gpu)
+            process = self.supervisor.spawn(attempt, gpus)
         except OSError as error:
             self._fail_unstarted(job, f"Its process could not be started: {error}.")
             return
@@ -240,15 +264,13 @@ class Queue:
         finite = [p.loss for p in recent if abs(p.loss) < float("inf")]
         speed = sum(p.images_per_second for p in recent) / len(recent)
         train = self.recipe(job.id).train
-        left = job.max_train_steps - points[-1].step
-        images = left * train.train_batch_size * train.gradient_accumulation_steps
         return self.note(
             job,
             step=points[-1].step,
             loss=sum(finite) / len(finite) if finite else None,
             loss_nonfinite=len(finite) < len(recent),
             images_per_second=speed,
-            eta_seconds=images / speed if speed else None,
+            eta_seconds=_seconds_left(job, points[-1].step, train, speed),
         )
 
     def note(self, job: Job, **figures: Any) -> Job:
@@ -258,15 +280,25 @@ class Queue:
         return msgspec.structs.replace(job, progress=progress)
 
     def recipe(self, job_id: int) -> Recipe:
-        """The job's recipe, parsed once: it is frozen."""
+        """The job's recipe as it is now, parsed once."""
         if job_id not in self._recipes:
-            self._recipes[job_id] = parse_recipe(self.store.recipe(job_id)[0])
+            stored = self.store.recipe(job_id)
+            recipe = parse_recipe(stored.text)
+            self._recipes[job_id] = apply_changes(recipe, stored.changes)
         return self._recipes[job_id]
 
     def forget(self, job_id: int) -> None:
         """Drop what is kept in memory of a job."""
         self._recent.pop(job_id, None)
         self._recipes.pop(job_id, None)
+
+
+def _seconds_left(job: Job, step: int, train: Train, speed: float) -> float | None:
+    """At this many images a second; none where the length is not known."""
+    if job.max_train_steps is None or not speed:
+        return None
+    steps = max(0, job.max_train_steps - step)
+    return steps * train.train_batch_size * train.gradient_accumulation_steps / speed
 
 
 def _wants_cancel(job: Job) -> bool:
@@ -292,7 +324,7 @@ def status_after(job: Job, event: Event, cause: str, process: Process | None) ->
         case "paused":
             return Paused(cause=cause)
         case "done":
-            return Done(finished=now)
+            return Done(finished=now, cause=cause)
         case "failed":
             return Failed(finished=now, reason=cause)
         case "cancelled":

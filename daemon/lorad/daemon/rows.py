@@ -48,6 +48,19 @@ class NewJob(NamedTuple):
     priority: int
 
 
+class StoredRecipe(NamedTuple):
+    """A job's recipe as it was added, and what happened to it since."""
+
+    text: str
+    folder: str
+    changes: dict[str, str]
+    """By key in full, values as TOML."""
+    revision: int
+    """Counts the changes."""
+    samples: int
+    """Counts the calls for pictures."""
+
+
 def job(row: tuple[Any, ...]) -> Job:
     id_, name, status, folder, steps, created, priority, position, progress = row
     return Job(
@@ -55,7 +68,7 @@ def job(row: tuple[Any, ...]) -> Job:
         name=name,
         status=statuses.decode(status),
         folder=folder,
-        max_train_steps=steps,
+        max_train_steps=steps or None,  # 0 where only the data tell
         created=created,
         priority=priority,
         position=position,

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 from lorad.daemon.uplink import Identity, Uplink
-from lorad.shared.errors import DiskFull, LoradError, TrainingNotInstalled
+from lorad.shared.errors import LoradError, TrainingNotInstalled
 from lorad.shared.messages import Assignment, EndReport, PhaseReport
 
 ASSIGNMENT_SECONDS = 60.0
@@ -52,11 +52,9 @@ def _train(assignment: Assignment, uplink: Uplink) -> EndReport:
     try:
         from lorad.daemon.training.loop import train
 
-        return EndReport(outcome=train(assignment, uplink))
-    except DiskFull as error:
-        return EndReport(outcome="left", reason=str(error))
+        return train(assignment, uplink)
     except LoradError as error:
-        return EndReport(outcome="failed", reason=str(error))
+        return EndReport(outcome="left" if error.pauses else "failed", reason=str(error))
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("lorad"):
             raise

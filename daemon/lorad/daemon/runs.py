@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import Any, Literal
 
@@ -18,9 +19,13 @@ from lorad.shared.messages import (
     Acknowledged,
     AnyReport,
     Assignment,
+    ChangeRecipe,
     EndReport,
     FinishReport,
     Message,
+    NoteAdded,
+    NoteReport,
+    Order,
     PhaseReport,
     PointReport,
     PointsAdded,
@@ -32,6 +37,9 @@ from lorad.shared.messages import (
     SampleReport,
     SavedReport,
     Steer,
+    Validation,
+    ValidationAdded,
+    ValidationReport,
     job_topic,
 )
 
@@ -72,6 +80,16 @@ class Runs:
         if line := self._lines.get(job.id):
             self._send(line, Steer(wanted=wanted(job)))
 
+    def order(self, job: Job, order: Order) -> None:
+        """Give the job's run an order; one that is away finds it in its next welcome."""
+        if line := self._lines.get(job.id):
+            self._send(line, order)
+
+    def change(self, job: Job) -> None:
+        """Tell the job's run by which recipe to go on."""
+        revision = self._queue.store.recipe(job.id).revision
+        self.order(job, ChangeRecipe(recipe=self._queue.recipe(job.id), revision=revision))
+
     def collect(self, job_id: int) -> None:
         """Take from a dead run's journal what it could not deliver."""
         self._ended.pop(job_id, None)
@@ -104,14 +122,16 @@ class Runs:
         self._jobs.pop(self._lines.get(hello.id, b""), None)
         self._lines[hello.id] = identity
         self._jobs[identity] = hello.id
-        _, recipe_folder = self._queue.store.recipe(hello.id)
+        stored = self._queue.store.recipe(hello.id)
         assignment = Assignment(
             id=job.id,
             recipe=self._queue.recipe(hello.id),
-            recipe_folder=recipe_folder,
+            recipe_folder=stored.folder,
             folder=job.folder,
             cache=str(self._queue.home.cache),
             fresh=attempt.fresh,
+            revision=stored.revision,
+            samples=stored.samples,
         )
         welcome = RunWelcome(
             acknowledged=attempt.acknowledged, wanted=wanted(job), assignment=assignment
@@ -148,27 +168,27 @@ class Runs:
     def _note(self, attempt: Attempt, reports: list[AnyReport]) -> None:
         queue, job_id = self._queue, attempt.job_id
         job = queue.store.job(job_id)
-        before = job.progress
+        before = (job.progress, job.max_train_steps)
         for report in reports:
             if isinstance(report, ReadyReport):
                 # Back at a checkpoint, or beyond points that a full disk did not take.
                 job = queue.note(job, step=report.step - 1)
+                if queue.recipe(job_id).train.known_steps is None:
+                    job = queue.store.set_steps(job_id, report.last_step)
         points = [report.point for report in reports if isinstance(report, PointReport)]
         if points:
             job = queue.note_points(job, points)
             queue.publish(job_topic(job_id, "metrics"), PointsAdded(id=job_id, points=points))
         for report in reports:
             job = self._note_one(attempt, job, report)
-        if job.progress != before:
+        if (job.progress, job.max_train_steps) != before:
             queue.tell(job)
 
     def _note_one(self, attempt: Attempt, job: Job, report: AnyReport) -> Job:
         queue = self._queue
         match report:
-            case SampleReport(picture=picture):
-                queue.store.add_sample(job.id, picture)
-                topic = job_topic(job.id, "samples")
-                queue.publish(topic, SampleDrawn(id=job.id, picture=picture))
+            case SampleReport() | ValidationReport() | NoteReport():
+                return self._note_news(job, report)
             case PhaseReport(phase=phase):
                 return queue.note(job, phase=phase)
             case SavedReport():
@@ -184,6 +204,25 @@ class Runs:
                 if isinstance(job.status, Running | Pausing):
                     return queue.change(job, "finish", actor="run")
         return job
+
+    def _note_news(self, job: Job, report: SampleReport | ValidationReport | NoteReport) -> Job:
+        """Store and tell what has a stream of its own."""
+        queue, id = self._queue, job.id
+        match report:
+            case SampleReport(picture=picture):
+                queue.store.add_sample(id, picture)
+                queue.publish(job_topic(id, "samples"), SampleDrawn(id=id, picture=picture))
+                return job
+            case NoteReport():
+                note = queue.store.add_note(id, report)
+                queue.publish(job_topic(id, "notes"), NoteAdded(id=id, note=note))
+                return queue.note(job, note=note.text)
+        look = Validation(step=report.step, loss=report.loss, best=report.best)
+        queue.store.add_validation(id, look)
+        queue.publish(job_topic(id, "metrics"), ValidationAdded(id=id, validation=look))
+        best = look.step if look.best else job.progress.best_step
+        loss = look.loss if math.isfinite(look.loss) else None
+        return queue.note(job, validation_loss=loss, best_step=best)
 
 
 def wanted(job: Job) -> Literal["run", "pause", "cancel"]:

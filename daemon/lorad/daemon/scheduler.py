@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from lorad.shared.jobs import Gpu, Job, Paused, Queued
+from lorad.shared.jobs import Done, Gpu, Job, Paused, Queued
 from lorad.shared.recipe import Recipe
 
 GIB = 1 << 30
 
 
+class Need(NamedTuple):
+    """What a queued job must find."""
+
+    memory: int = 0
+    """Free bytes on each card."""
+    cards: int = 1
+    """At once."""
+
+
 class Start(NamedTuple):
-    """Begin this job on that card; none on a box without one."""
+    """Begin this job on those cards; none on a box without any."""
 
     job_id: int
-    gpu: str | None
+    gpus: tuple[str, ...]
 
 
-def decide(jobs: Sequence[Job], gpus: Sequence[Gpu], needs: Mapping[int, int]) -> list[Start]:
+def decide(jobs: Sequence[Job], gpus: Sequence[Gpu], needs: Mapping[int, Need]) -> list[Start]:
     """What to start now: one job a card, one on a box without; priority, then place.
 
-    `needs` is the free memory in bytes that a queued job must find. One that no free card can
-    hold waits and does not keep the others from the cards that it cannot use.
+    A job that the free cards cannot hold waits and does not keep the others from the cards that it
+    cannot use. The first one in line that waits for several cards does keep those that it can use
+    and that are free already, or small jobs would pass it for ever; but only where jobs of ours
+    hold the rest of what it needs, since nobody knows when strangers go.
     """
     if not gpus:
         waiting = in_order(jobs)
-        return [Start(waiting[0].id, None)] if waiting and not _active(jobs) else []
+        return [Start(waiting[0].id, ())] if waiting and not _active(jobs) else []
     free = {gpu.uuid: gpu for gpu in gpus if gpu.uuid not in _taken(jobs)}
-    starts = []
+    starts, reserved = [], False
     for job in in_order(jobs):
-        fitting = [gpu for gpu in free.values() if _free_memory(gpu) >= needs.get(job.id, 0)]
-        if fitting:
-            best = max(fitting, key=lambda gpu: (_free_memory(gpu), -gpu.index))
-            del free[best.uuid]
-            starts.append(Start(job.id, best.uuid))
+        need = needs.get(job.id, Need())
+        fitting = sorted(_fitting(free.values(), need), key=_emptiest)[: need.cards]
+        if len(fitting) == need.cards:
+            starts.append(Start(job.id, tuple(gpu.uuid for gpu in fitting)))
+        elif reserved or need.cards == 1 or not _may_come(len(fitting), free, gpus, need):
+            continue
+        else:
+            reserved = True
+        for gpu in fitting:
+            del free[gpu.uuid]
     return starts
+
+
+def _may_come(fitting: int, free: Mapping[str, Gpu], gpus: Sequence[Gpu], need: Need) -> bool:
+    """Whether there will be cards enough when the jobs that train now are gone."""
+    held = [gpu for gpu in gpus if gpu.uuid not in free and gpu.memory_total_bytes >= need.memory]
+    return fitting + len(held) >= need.cards
 
 
 def in_order(jobs: Sequence[Job]) -> list[Job]:
@@ -44,7 +66,7 @@ def in_order(jobs: Sequence[Job]) -> list[Job]:
     return sorted(waiting, key=_key)
 
 
-def why(job: Job, jobs: Sequence[Job], gpus: Sequence[Gpu], needs: Mapping[int, int]) -> str:
+def why(job: Job, jobs: Sequence[Job], gpus: Sequence[Gpu], needs: Mapping[int, Need]) -> str:
     """In one sentence: what the job waits for, or what it does."""
     if not isinstance(job.status, Queued):
         return _what_it_does(job)
@@ -53,25 +75,48 @@ def why(job: Job, jobs: Sequence[Job], gpus: Sequence[Gpu], needs: Mapping[int, 
     if not gpus:
         return _why_without_gpu(job, ahead, _active(jobs))
     free = [gpu for gpu in gpus if gpu.uuid not in _taken(jobs)]
-    need = needs.get(job.id, 0)
-    if need > max(gpu.memory_total_bytes for gpu in gpus):
-        return (
-            f"Job {job.id} waits for {need / GIB:.1f} GiB of free memory, and no card here has that"
-            " much. Lower `train.gpu_memory_gib` and add it again."
-        )
+    need = needs.get(job.id, Need())
+    if sentence := _why_never(job, gpus, need):
+        return sentence
+    if any(start.job_id == job.id for start in decide(jobs, gpus, needs)):
+        return f"Job {job.id} starts now."
     if not free:
         holders = ", ".join(f"job {other.id} ({other.name})" for other in _active(jobs))
-        return f"Job {job.id} waits for a card, held by {holders}.{_queue(ahead)}"
-    if all(_free_memory(gpu) < need for gpu in free):
-        best = max(free, key=_free_memory)
+        what = "a card" if need.cards == 1 else f"{need.cards} cards at once"
+        return f"Job {job.id} waits for {what}, held by {holders}.{_queue(ahead)}"
+    fitting = _fitting(free, need)
+    if need.cards > 1 and len(free) < need.cards:
+        verb = "is" if len(free) == 1 else "are"
         return (
-            f"Job {job.id} waits for {need / GIB:.1f} GiB of free memory on a card: GPU"
+            f"Job {job.id} needs {need.cards} free cards, {len(free)} of {len(gpus)} {verb} free."
+            f"{_queue(ahead)}"
+        )
+    if len(fitting) < need.cards:
+        best = max((gpu for gpu in free if gpu not in fitting), key=_free_memory)
+        where = "a card" if need.cards == 1 else f"each of {need.cards} cards"
+        return (
+            f"Job {job.id} waits for {need.memory / GIB:.1f} GiB of free memory on {where}: GPU"
             f" {best.index} has {_free_memory(best) / GIB:.1f} GiB free, other programs hold the"
             f" rest of its {best.memory_total_bytes / GIB:.1f} GiB."
         )
-    if any(start.job_id == job.id for start in decide(jobs, gpus, needs)):
-        return f"Job {job.id} starts now."
     return f"Job {job.id} waits for the jobs ahead of it.{_queue(ahead)}"
+
+
+def _why_never(job: Job, gpus: Sequence[Gpu], need: Need) -> str:
+    """Why this box cannot hold the job at all; empty if it can."""
+    if need.cards > len(gpus):
+        have = "one" if len(gpus) == 1 else f"{len(gpus)}"
+        return (
+            f"Job {job.id} waits for {need.cards} cards at once, and this box has {have}. Lower"
+            " `train.num_processes` and add it again."
+        )
+    if sum(gpu.memory_total_bytes >= need.memory for gpu in gpus) >= need.cards:
+        return ""
+    nobody = "no card here has" if need.cards == 1 else "not so many cards here have"
+    return (
+        f"Job {job.id} waits for {need.memory / GIB:.1f} GiB of free memory, and {nobody} that"
+        f" much. `lorad set {job.id} gpu_memory_gib=0` leaves it to an estimate."
+    )
 
 
 def _why_without_gpu(job: Job, ahead: list[Job], active: list[Job]) -> str:
@@ -97,11 +142,11 @@ def _queue(ahead: list[Job]) -> str:
 _DOING = {
     "stashed": "Job {id} is stashed; `lorad enqueue {id}` puts it in the queue.",
     "starting": "Job {id} is starting: {phase}.",
-    "running": "Job {id} trains: step {step} of {steps}.",
+    "running": "Job {id} trains: {step}.",
     "pausing": "Job {id} writes its checkpoint and leaves the device.",
     "finishing": "Job {id} writes its last pictures and files.",
     "done": "Job {id} is done; its files are in {folder}.",
-    "cancelled": "Job {id} was cancelled at step {step} of {steps}; `lorad resume {id}` goes on.",
+    "cancelled": "Job {id} was cancelled at {step}; `lorad resume {id}` goes on.",
 }
 
 
@@ -112,38 +157,61 @@ def _what_it_does(job: Job) -> str:
         return f"Job {job.id} is paused{because}. `lorad resume {job.id}` lets it go on."
     if job.state == "failed":
         return f"Job {job.id} failed: {getattr(job.status, 'reason', '')}"
-    return _DOING[job.state].format(
+    of = "" if job.max_train_steps is None else f" of {job.max_train_steps}"
+    doing = _DOING[job.state].format(
         id=job.id,
-        step=job.progress.step,
-        steps=job.max_train_steps,
+        step=f"step {job.progress.step}{of}",
         folder=job.folder,
         phase=job.progress.phase or "its process begins",
     )
+    if isinstance(job.status, Done) and job.status.cause:
+        return f"{doing} It {job.status.cause.rstrip('.')}."
+    return f"{doing} Its newest note: {job.progress.note}" if job.progress.note else doing
+
+
+def need_of(recipe: Recipe, gpus: Sequence[Gpu]) -> Need:
+    """What a job of this recipe must find on a box with these cards."""
+    cards = recipe.train.num_processes
+    sizes = sorted((gpu.memory_total_bytes for gpu in gpus), reverse=True)
+    smallest = sizes[min(cards, len(sizes)) - 1] if sizes else 0
+    return Need(memory_needed(recipe, smallest), cards)
 
 
 def memory_needed(recipe: Recipe, largest: int) -> int:
-    """Bytes that a card should have free: the recipe's word, else a cautious estimate.
+    """Bytes that each of a run's cards should have free: the recipe's word, else an estimate.
 
     An estimate puts jobs in their place and forbids none: it never asks for more than nine tenths
     of the `largest` card's bytes.
 
-    The estimate is that of a Stable Diffusion 1.x U-Net in half precision with its text encoder
-    and VAE (3 GiB), plus activations that grow with the pixels of a batch: 1.5 GiB a picture of
-    512x512, a third of it with gradient checkpointing.
+    The recipe does not say which model its base is, but whoever trains at 1024 and more trains one
+    of the large ones: 8 GiB for SDXL's or SD 3's network in half precision and what it needs
+    beside its activations, 3 GiB for a U-Net of Stable Diffusion 1.x. The activations grow with
+    the pixels of a card's share of the batch: 1.5 GiB a picture of 512x512, a third of it with
+    gradient checkpointing, which "auto" turns on where it must.
     """
-    if recipe.train.gpu_memory_gib:
-        return int(recipe.train.gpu_memory_gib * GIB)
-    pixels = recipe.train.train_batch_size * (recipe.train.resolution / 512) ** 2
-    a_picture = 0.5 if recipe.train.gradient_checkpointing is True else 1.5
-    return min(int((3.0 + a_picture * pixels) * GIB), largest * 9 // 10)
+    train = recipe.train
+    if train.gpu_memory_gib:
+        return int(train.gpu_memory_gib * GIB)
+    pixels = train.train_batch_size / train.num_processes * (train.resolution / 512) ** 2
+    network = 8.0 if train.resolution >= 1024 else 3.0
+    a_picture = 1.5 if train.gradient_checkpointing is False else 0.5
+    return min(int((network + a_picture * pixels) * GIB), largest * 9 // 10)
 
 
 def _active(jobs: Sequence[Job]) -> list[Job]:
     return [job for job in jobs if job.process is not None]
 
 
-def _taken(jobs: Sequence[Job]) -> set[str | None]:
-    return {job.process.gpu for job in jobs if job.process is not None}
+def _taken(jobs: Sequence[Job]) -> set[str]:
+    return {gpu for job in jobs if job.process is not None for gpu in job.process.gpus}
+
+
+def _fitting(gpus: Iterable[Gpu], need: Need) -> list[Gpu]:
+    return [gpu for gpu in gpus if _free_memory(gpu) >= need.memory]
+
+
+def _emptiest(gpu: Gpu) -> tuple[int, int]:
+    return (-_free_memory(gpu), gpu.index)
 
 
 def _free_memory(gpu: Gpu) -> int:

@@ -5,7 +5,7 @@ CREATE TABLE jobs (
     recipe TEXT NOT NULL,           -- frozen when added
     recipe_folder TEXT NOT NULL,
     folder TEXT NOT NULL,
-    max_train_steps INTEGER NOT NULL,
+    max_train_steps INTEGER NOT NULL,   -- 0: only the data tell
     created REAL NOT NULL,
     priority INTEGER NOT NULL,
     position REAL NOT NULL,

@@ -5,103 +5,25 @@ The job table is the truth; the daemon may be killed at any time.
 
 from __future__ import annotations
 
-import math
+import json
 import secrets
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib.resources import files
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lorad.daemon import rows
-from lorad.daemon.rows import Attempt, NewJob
-from lorad.shared.errors import StoreBusy, StoreFull, StoreUnreadable, UnknownJob
+from lorad.daemon.reported import Reported
+from lorad.daemon.rows import Attempt, NewJob, StoredRecipe
+from lorad.shared.errors import UnknownJob
 from lorad.shared.jobs import Job, Progress, Queued, Stashed, Status, state_of
-from lorad.shared.messages import AnyReply, EndReport, Point, SamplePicture
+from lorad.shared.messages import AnyReply, EndReport
 
-VERSION = 1
 REMEMBERED_SECONDS = 7 * 24 * 3600
 """How long a repeated command is recognised."""
 
-MAX_PICTURES = 1000
-"""The newest ones are shown; at 8 KiB each a reply stays below 8 MiB."""
 
-
-class Store:
+class Store(Reported):
     """All questions one may ask of the queue on disk, by name."""
-
-    def __init__(self, path: Path | str) -> None:
-        """Open or create; `:memory:` is the double for tests.
-
-        Raises:
-            StoreUnreadable: the file is no healthy database of a version known here.
-        """
-        self._path = path
-        self._effects: list[Callable[[], object]] = []
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            raise StoreUnreadable(path=path, why=error) from error
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version != VERSION:
-            why = f"it is of version {version}, this lorad knows version {VERSION}"
-            raise StoreUnreadable(path=path, why=why)
-
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("PRAGMA foreign_keys = ON")
-        self._db.execute("PRAGMA busy_timeout = 2000")
-        check = self._db.execute("PRAGMA quick_check").fetchone()[0]
-        if check != "ok":
-            raise sqlite3.DatabaseError(check)
-        if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-            schema = files("lorad.daemon").joinpath("schema.sql").read_text()
-            self._db.executescript(f"BEGIN; {schema} COMMIT;")
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing; nests.
-
-        Raises:
-            StoreFull: the disk took no more; nothing changed.
-            StoreBusy: another program holds the database; nothing changed.
-        """
-        if self._db.in_transaction:
-            yield
-            return
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            yield
-            self._db.execute("COMMIT")
-        except BaseException as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            self._effects.clear()
-            if isinstance(error, sqlite3.OperationalError):
-                raise self._translated(error) from error
-            raise
-        effects, self._effects = self._effects, []
-        for effect in effects:
-            effect()
-
-    def after_commit(self, effect: Callable[[], object]) -> None:
-        """Do what cannot be undone (tell, steer, kill) once the change is on the disk, or never."""
-        if self._db.in_transaction:
-            self._effects.append(effect)
-        else:
-            effect()
-
-    def _translated(self, error: sqlite3.OperationalError) -> StoreFull | StoreBusy:
-        if "full" in str(error):
-            return StoreFull()
-        return StoreBusy(why=error, path=self._path)
 
     # -- jobs ---------------------------------------------------------------------------------
 
@@ -123,18 +45,45 @@ class Store:
             raise UnknownJob(id=job_id)
         return rows.job(row)
 
-    def recipe(self, job_id: int) -> tuple[str, str]:
-        """The frozen recipe's text, and its folder.
+    def recipe(self, job_id: int) -> StoredRecipe:
+        """The job's recipe as it was added, and what was changed since.
 
         Raises:
             UnknownJob: there is none of that number.
         """
         row = self._db.execute(
-            "SELECT recipe, recipe_folder FROM jobs WHERE id = ?", (job_id,)
+            "SELECT recipe, recipe_folder, changes, revision, samples FROM jobs WHERE id = ?",
+            (job_id,),
         ).fetchone()
         if row is None:
             raise UnknownJob(id=job_id)
-        return row[0], row[1]
+        return StoredRecipe(row[0], row[1], json.loads(row[2]), row[3], row[4])
+
+    def set_changes(
+        self, job: Job, changes: Mapping[str, str], steps: int | None, *, cause: str, actor: str
+    ) -> Job:
+        """Other changes of the job's recipe, which make a run of that many steps."""
+        with self.transaction():
+            self._db.execute(
+                "UPDATE jobs SET changes = ?, revision = revision + 1, max_train_steps = ?"
+                " WHERE id = ?",
+                (json.dumps(dict(changes)), steps or 0, job.id),
+            )
+            self._log(job.id, job.state, job.state, "set", cause, actor)
+        return self.job(job.id)
+
+    def set_steps(self, job_id: int, steps: int) -> Job:
+        """The length of the run, where only the run knew it."""
+        with self.transaction():
+            self._db.execute("UPDATE jobs SET max_train_steps = ? WHERE id = ?", (steps, job_id))
+        return self.job(job_id)
+
+    def ask_samples(self, job: Job, actor: str) -> int:
+        """Count one more call for pictures; its number."""
+        with self.transaction():
+            self._db.execute("UPDATE jobs SET samples = samples + 1 WHERE id = ?", (job.id,))
+            self._log(job.id, job.state, job.state, "sample", "", actor)
+        return self.recipe(job.id).samples
 
     def add(self, new: NewJob, actor: str, claim: Callable[[int], Path]) -> Job:
         """A new job at the end of the queue; `claim` gives its number an output folder."""
@@ -217,6 +166,8 @@ class Store:
         with self.transaction():
             self._db.execute("DELETE FROM metrics WHERE job = ?", (job_id,))
             self._db.execute("DELETE FROM samples WHERE job = ?", (job_id,))
+            self._db.execute("DELETE FROM validations WHERE job = ?", (job_id,))
+            self._db.execute("DELETE FROM notes WHERE job = ?", (job_id,))
             self._db.execute(
                 "UPDATE jobs SET fresh = 1, progress = ? WHERE id = ?",
                 (rows.encode(Progress()), job_id),
@@ -296,62 +247,6 @@ class Store:
                 f"UPDATE attempts SET {column} = ? WHERE job = ? AND number = ?",
                 (value, attempt.job_id, attempt.number),
             )
-
-    # -- what runs report ---------------------------------------------------------------------
-
-    def add_points(self, job_id: int, points: list[Point]) -> None:
-        """Steps taken; one that a resumed run took again replaces the old one."""
-        with self.transaction():
-            self._db.executemany(
-                "INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (job_id, p.step, p.time, p.loss, p.learning_rate, p.grad_norm,
-                     p.images_per_second)
-                    for p in points
-                ],
-            )  # fmt: skip
-
-    def points(self, job_id: int, after: int, limit: int) -> list[Point]:
-        """Steps after one, in order."""
-        found = self._db.execute(
-            f"SELECT {rows.POINT} FROM metrics WHERE job = ? AND step > ? ORDER BY step LIMIT ?",
-            (job_id, after, limit),
-        )
-        return [rows.point(row) for row in found]
-
-    def points_up_to(self, job_id: int, step: int, count: int) -> list[Point]:
-        """The last steps up to one, in order; a resumed run has old ones beyond its own."""
-        found = self._db.execute(
-            f"SELECT {rows.POINT} FROM metrics"
-            " WHERE job = ? AND step <= ? ORDER BY step DESC LIMIT ?",
-            (job_id, step, count),
-        ).fetchall()
-        return [rows.point(row) for row in reversed(found)]
-
-    def losses(self, job_id: int) -> list[tuple[int, float]]:
-        """Every step and its loss."""
-        found = self._db.execute(
-            "SELECT step, loss FROM metrics WHERE job = ? ORDER BY step", (job_id,)
-        )
-        return [(step, math.nan if loss is None else loss) for step, loss in found]
-
-    def add_sample(self, job_id: int, picture: SamplePicture) -> None:
-        """A picture drawn."""
-        with self.transaction():
-            self._db.execute(
-                "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)",
-                (job_id, picture.step, picture.index, rows.encode(picture)),
-            )
-
-    def samples(self, job_id: int, *, newest: bool) -> list[SamplePicture]:
-        """The pictures, by step and prompt."""
-        found = self._db.execute(
-            "SELECT picture FROM samples WHERE job = ?1 AND (NOT ?2 OR step ="
-            " (SELECT max(step) FROM samples WHERE job = ?1))"
-            " ORDER BY step DESC, number DESC LIMIT ?3",
-            (job_id, newest, MAX_PICTURES),
-        ).fetchall()
-        return [rows.pictures.decode(row[0]) for row in reversed(found)]
 
     # -- commands -----------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ class Supervisor:
         """What to poll, and the job behind each."""
         return self._watched
 
-    def spawn(self, attempt: Attempt, gpu: str | None) -> Process:
+    def spawn(self, attempt: Attempt, gpus: tuple[str, ...]) -> Process:
         """Begin a run; it asks for its task over the socket."""
         folder = self._home.run_folder(attempt.job_id)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -50,7 +50,7 @@ class Supervisor:
                 # -P: nothing in the working folder can stand in for a library.
                 [sys.executable, "-P", "-m", "lorad.daemon.run"],
                 cwd=folder,
-                env=self._environment(attempt, gpu),
+                env=self._environment(attempt, gpus),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -60,11 +60,11 @@ class Supervisor:
         self._children[attempt.job_id] = child
         self._exit_codes.pop(attempt.job_id, None)
         # Ours cannot be reaped by anybody else, so the pid is its own until then.
-        process = Process(pid=child.pid, birth=birth(child.pid) or "", gpu=gpu)
+        process = Process(pid=child.pid, birth=birth(child.pid) or "", gpus=gpus)
         self.watch(attempt.job_id, process)
         return process
 
-    def _environment(self, attempt: Attempt, gpu: str | None) -> dict[str, str]:
+    def _environment(self, attempt: Attempt, gpus: tuple[str, ...]) -> dict[str, str]:
         env = dict(os.environ)
         env.update(
             LORAD_JOB_ID=str(attempt.job_id),
@@ -85,10 +85,11 @@ class Supervisor:
         )
         for name in LAUNCHERS:
             env.pop(name, None)
-        if gpu is not None:
-            env["CUDA_VISIBLE_DEVICES"] = gpu
-            if not gpu.startswith(FAKE_UUID):
-                env["LORAD_GPU"] = gpu  # to train on the CPU instead would be a silent disaster
+        if gpus:
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+            if not gpus[0].startswith(FAKE_UUID):
+                # To train on the CPU instead would be a silent disaster.
+                env["LORAD_GPU"] = ",".join(gpus)
         return env
 
     def watch(self, job_id: int, process: Process) -> bool:
@@ -109,10 +110,25 @@ class Supervisor:
         job_id = self._watched.pop(descriptor)
         os.close(descriptor)
         self._pids.pop(job_id, None)
+        # What it started and left behind, one process a card, may hold the memory of its cards.
         if child := self._children.pop(job_id, None):
-            _kill_group(child.pid)  # what it started and left behind may hold the card's memory
+            _kill_group(child.pid)
             self._exit_codes[job_id] = child.wait()
+        self._kill_leftovers(job_id)
         return job_id
+
+    def _kill_leftovers(self, job_id: int) -> None:
+        """End what the run started in another group, or under a daemon that is gone.
+
+        They are known by what their environment says: a group's number may be a stranger's by now.
+        """
+        mark = f"LORAD_RUN_FOLDER={self._home.run_folder(job_id)}".encode()
+        for folder in Path("/proc").glob("[0-9]*"):
+            # Another user's process, or one that is gone.
+            with contextlib.suppress(OSError):
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(folder.name), signal.SIGKILL)
+                    log.warning("job %d: a process that it left behind was killed", job_id)
 
     def last_words(self, job_id: int) -> str:
         """How the process ended and the last line that it printed, as one sentence."""

@@ -25,10 +25,14 @@ from lorad.shared.messages import (
     Acknowledged,
     AnyReport,
     Assignment,
+    ChangeRecipe,
     Message,
+    NoteReport,
+    Order,
     Reports,
     RunHello,
     RunWelcome,
+    SampleNow,
     SampleReport,
     Steer,
 )
@@ -66,6 +70,9 @@ class Uplink:
         self._acknowledged = 0
         self._in_flight = 0  # how many of `_unstored` were sent and wait for their answer
         self._wanted: Literal["run", "pause", "cancel"] = "run"
+        self._orders: deque[Order] = deque()
+        self._revision = 0  # of the recipe that the run has, or finds in its orders
+        self._samples = 0
         self._terminated = False
         self._assigned = threading.Event()
         self._closing = threading.Event()
@@ -85,6 +92,12 @@ class Uplink:
     def terminate(self) -> None:
         """SIGTERM, as a reboot sends it: save and go, whatever the daemon says."""
         self._terminated = True
+
+    def orders(self) -> list[Order]:
+        """What is to be done between two steps, each once, oldest first; never waits."""
+        if not self._orders:
+            return []
+        return [self._orders.popleft() for _ in range(len(self._orders))]
 
     def report(self, *reports: AnyReport) -> None:
         """Say it; never waits."""
@@ -157,7 +170,7 @@ class Uplink:
         batch: list[AnyReport] = []
         size = 0
         for report in itertools.islice(self._unstored, BATCH):
-            size += len(report.picture.thumb) if isinstance(report, SampleReport) else 200
+            size += _size(report)
             if batch and size > BATCH_BYTES:
                 break  # the daemon's socket refuses a message of a MiB, and the line with it
             batch.append(report)
@@ -181,15 +194,42 @@ class Uplink:
         if isinstance(message, RunWelcome):
             self._wanted = message.wanted
             self._stored(message.acknowledged)
-            self.assignment = self.assignment or message.assignment
-            self._assigned.set()
+            self._take_assignment(message.assignment)
         elif isinstance(message, Acknowledged):
             self._stored(message.number)
         elif isinstance(message, Steer):
             self._wanted = message.wanted
+        else:
+            self._take_order(message)
+
+    def _take_assignment(self, assignment: Assignment) -> None:
+        """The task; a later welcome also says which orders were missed since."""
+        if self.assignment is None:
+            self._revision, self._samples = assignment.revision, assignment.samples
+            self.assignment = assignment
+            self._assigned.set()
+            return
+        self._take_order(ChangeRecipe(recipe=assignment.recipe, revision=assignment.revision))
+        self._take_order(SampleNow(number=assignment.samples))
+
+    def _take_order(self, order: Order) -> None:
+        """Keep it for the run, unless it was given before."""
+        if isinstance(order, ChangeRecipe) and order.revision > self._revision:
+            self._revision = order.revision
+            self._orders.append(order)
+        elif isinstance(order, SampleNow) and order.number > self._samples:
+            self._samples = order.number
+            self._orders.append(order)
 
     def _stored(self, number: int) -> None:
         self._in_flight = 0
         while self._acknowledged < number and self._unstored:
             self._unstored.popleft()
             self._acknowledged += 1
+
+
+def _size(report: AnyReport) -> int:
+    """About how many bytes it is on the wire."""
+    if isinstance(report, SampleReport):
+        return len(report.picture.thumb)
+    return 200 + 4 * len(report.text) if isinstance(report, NoteReport) else 200

@@ -10,6 +10,7 @@ from lorad.shared.clean import clean_line
 from lorad.shared.jobs import (
     Active,
     Cancelled,
+    Done,
     Failed,
     Finishing,
     Gpu,
@@ -76,13 +77,28 @@ def memory(used: int, total: int) -> str:
 
 
 def steps(job: Job) -> str:
-    """Steps taken of steps to take."""
+    """Steps taken of steps to take; only those taken where the run has not told its length."""
+    if job.max_train_steps is None:
+        return f"{job.progress.step}"
     return f"{job.progress.step}/{job.max_train_steps}"
 
 
 def share(job: Job) -> float:
-    """How much of the way is done, 0..1."""
-    return min(1.0, job.progress.step / max(1, job.max_train_steps))
+    """How much of the way is done, 0..1; nothing of one whose length is not known."""
+    if job.max_train_steps is None:
+        return 0.0
+    return min(1.0, max(0.0, job.progress.step / max(1, job.max_train_steps)))
+
+
+def validation(job: Job) -> str:
+    """The loss on what is held out, and where it was lowest."""
+    progress = job.progress
+    parts = []
+    if progress.validation_loss is not None:
+        parts.append(f"val {figure(progress.validation_loss)}")
+    if progress.best_step is not None:
+        parts.append(f"best at {progress.best_step}")
+    return ", ".join(parts)
 
 
 def loss(job: Job) -> str:
@@ -93,7 +109,7 @@ def loss(job: Job) -> str:
 def reason(job: Job) -> str:
     """Why it is in this state, where the state has a reason."""
     match job.status:
-        case Failed(reason=why) | Paused(cause=why) | Queued(cause=why):
+        case Failed(reason=why) | Paused(cause=why) | Queued(cause=why) | Done(cause=why):
             return why
     return ""
 

@@ -29,6 +29,7 @@ from lorad.shared.messages import (
     GetChart,
     GetLog,
     GetMetrics,
+    GetNotes,
     GetSamples,
     GetStatus,
     Point,
@@ -293,18 +294,24 @@ class Conversation:
         if needs.chart:
             self._fill_chart(id)
         elif needs.points_after is not None:
-            points = self._client.ask(
-                GetMetrics(id=id, after=needs.points_after), ASK_SECONDS
-            ).points
-            self._mirror = reducer.with_points(self._mirror, id, points)
+            metrics = self._client.ask(GetMetrics(id=id, after=needs.points_after), ASK_SECONDS)
+            self._mirror = reducer.with_points(self._mirror, id, metrics.points)
+            self._mirror = reducer.with_validations(self._mirror, id, metrics.validations)
         if needs.samples:
             pictures = self._client.ask(GetSamples(id=id), ASK_SECONDS).pictures
             self._mirror = reducer.with_samples(self._mirror, id, pictures)
+        if needs.notes:
+            self._fill_notes(id)
         if needs.log_from is not None:
             log = self._client.ask(GetLog(id=id, offset=needs.log_from), ASK_SECONDS)
             self._mirror = reducer.with_log(self._mirror, id, log)
             if log.text and needs.log_from >= 0:
                 self._needs |= Needs(log_from=log.next)
+
+    def _fill_notes(self, id: int) -> None:
+        """What happened so far."""
+        notes = self._client.ask(GetNotes(id=id, limit=reducer.NOTES), ASK_SECONDS).notes
+        self._mirror = reducer.with_notes(self._mirror, id, notes)
 
     def _fill_chart(self, id: int) -> None:
         chart = self._client.ask(GetChart(id=id, width=CURVE_COLUMNS), ASK_SECONDS)
@@ -322,9 +329,10 @@ class Conversation:
         return grown and time.monotonic() - self._redrawn > REDRAW_SECONDS
 
 
-def _topics(job_id: int) -> tuple[str, str, str]:
+def _topics(job_id: int) -> tuple[str, ...]:
     return (
         job_topic(job_id, "metrics"),
         job_topic(job_id, "samples"),
+        job_topic(job_id, "notes"),
         job_topic(job_id, "log"),
     )

@@ -23,10 +23,14 @@ from lorad.shared.messages import (
     Log,
     LogAppended,
     MachineSampled,
+    Note,
+    NoteAdded,
     Point,
     PointsAdded,
     SampleDrawn,
     SamplePicture,
+    Validation,
+    ValidationAdded,
     job_topic,
 )
 from lorad.shared.messages import Status as StatusReply
@@ -34,6 +38,7 @@ from lorad.tui.curve import EMPTY_CURVE, Curve, add_point
 
 LOG_LINES = 2000
 LOG_LINE_LIMIT = 500
+NOTES = 100
 PICTURES = 512
 """At 8 KiB each, 4 MiB."""
 
@@ -47,6 +52,7 @@ class Needs:
     points_after: int | None = None
     samples: bool = False
     log_from: int | None = None
+    notes: bool = False
 
     def __or__(self, other: Needs) -> Needs:
         """Both; the earlier of two places to go on from."""
@@ -56,6 +62,7 @@ class Needs:
             _earlier(self.points_after, other.points_after),
             self.samples or other.samples,
             _earlier(self.log_from, other.log_from),
+            self.notes or other.notes,
         )
 
     def __bool__(self) -> bool:
@@ -70,7 +77,7 @@ def _earlier(one: int | None, other: int | None) -> int | None:
 
 NOTHING = Needs()
 LOG_TAIL = -65536
-EVERYTHING = Needs(chart=True, samples=True, log_from=LOG_TAIL)
+EVERYTHING = Needs(chart=True, samples=True, log_from=LOG_TAIL, notes=True)
 """All that is shown of one job."""
 
 
@@ -98,6 +105,10 @@ class Detail:
     curve: Curve = EMPTY_CURVE
     samples: Mapping[tuple[int, int], SamplePicture] = field(default_factory=dict)
     """By step and prompt."""
+    validations: Mapping[int, Validation] = field(default_factory=dict)
+    """By step."""
+    notes: tuple[Note, ...] = ()
+    """The newest, oldest first."""
     log: Tail = field(default_factory=Tail)
     loaded: bool = False
 
@@ -164,7 +175,8 @@ def with_chart(mirror: Mirror, job_id: int, chart: Chart, newest: Sequence[Point
         return mirror
     point = newest[-1] if newest else detail.curve.newest
     curve = Curve(tuple(chart.columns), point)
-    return replace(mirror, detail=replace(detail, curve=curve, loaded=True))
+    looks = {look.step: look for look in chart.validations}
+    return replace(mirror, detail=replace(detail, curve=curve, validations=looks, loaded=True))
 
 
 def with_points(mirror: Mirror, job_id: int, points: Sequence[Point]) -> Mirror:
@@ -176,6 +188,23 @@ def with_points(mirror: Mirror, job_id: int, points: Sequence[Point]) -> Mirror:
     for point in points:
         curve = add_point(curve, point)
     return replace(mirror, detail=replace(detail, curve=curve))
+
+
+def with_validations(mirror: Mirror, job_id: int, looks: Iterable[Validation]) -> Mirror:
+    """Looks at what is held out; those that are known stay."""
+    detail = mirror.detail
+    if detail is None or detail.id != job_id:
+        return mirror
+    validations = {**detail.validations, **{look.step: look for look in looks}}
+    return replace(mirror, detail=replace(detail, validations=validations))
+
+
+def with_notes(mirror: Mirror, job_id: int, notes: Iterable[Note]) -> Mirror:
+    """What happened to the job, as the daemon's store has it."""
+    detail = mirror.detail
+    if detail is None or detail.id != job_id:
+        return mirror
+    return replace(mirror, detail=replace(detail, notes=tuple(notes)[-NOTES:]))
 
 
 def with_samples(mirror: Mirror, job_id: int, pictures: Iterable[SamplePicture]) -> Mirror:
@@ -242,6 +271,8 @@ def _needs_of(mirror: Mirror, topic: str) -> Needs:
         return Needs(points_after=detail.curve.last_step)
     if topic == job_topic(detail.id, "samples"):
         return Needs(samples=True)
+    if topic == job_topic(detail.id, "notes"):
+        return Needs(notes=True)
     return Needs(log_from=detail.log.next)
 
 
@@ -276,6 +307,10 @@ def _job_event(mirror: Mirror, event: Event) -> tuple[Mirror, Needs]:
     match event:
         case PointsAdded():
             detail, needs = _points_added(detail, event)
+        case ValidationAdded(validation=look):
+            detail = replace(detail, validations={**detail.validations, look.step: look})
+        case NoteAdded(note=note):
+            detail = replace(detail, notes=(*detail.notes, note)[-NOTES:])
         case SampleDrawn(picture=picture):
             samples = _bounded({**detail.samples, (picture.step, picture.index): picture})
             detail = replace(detail, samples=samples)

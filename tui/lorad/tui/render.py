@@ -98,17 +98,19 @@ def host_line(host: Host) -> str:
 def plain_job(job: Job, why: str) -> str:
     """All about one job."""
     process, progress = job.process, job.progress
-    where = f" on {process.gpu}" if process and process.gpu else ""
+    where = f" on {', '.join(process.gpus)}" if process and process.gpus else ""
     rate = format.figure(progress.images_per_second, 3)
     rows = [
         ("job", f"{job.id} {job.name}"),
         ("state", job.state),
         ("why", why),
-        ("step", f"{format.steps(job)} ({share(job):.0%})"),
+        ("step", _step(job)),
         ("loss", format.loss(job)),
+        ("held out", format.validation(job)),
         ("speed", rate and f"{rate} images/s"),
         ("left", left(job)),
         ("doing", progress.phase),
+        ("note", progress.note),
         ("priority", str(job.priority)),
         ("process", f"pid {process.pid}{where}" if process else ""),
         ("folder", job.folder),
@@ -119,9 +121,11 @@ def plain_job(job: Job, why: str) -> str:
 def figures(job: Job) -> str:
     """How far it is and how fast, in half a line."""
     progress = job.progress
-    parts = [f"{format.steps(job)} ({share(job):.0%})"]
+    parts = [_step(job)]
     if loss := format.loss(job):
         parts.append(f"loss {loss}")
+    if looked := format.validation(job):
+        parts.append(looked)
     if rate := format.figure(progress.images_per_second, 3):
         parts.append(f"{rate} img/s")
     if eta := left(job):
@@ -134,9 +138,9 @@ def left(job: Job) -> str:
     return "" if isinstance(job.status, Ended) else format.duration(job.progress.eta_seconds)
 
 
-def share(job: Job) -> float:
-    """How far it is, 0..1."""
-    return min(1.0, max(0.0, job.progress.step / max(1, job.max_train_steps)))
+def _step(job: Job) -> str:
+    share = "" if job.max_train_steps is None else f" ({format.share(job):.0%})"
+    return f"{format.steps(job)}{share}"
 
 
 # -- for eyes -----------------------------------------------------------------------------------
@@ -180,5 +184,5 @@ def _table(jobs: Sequence[Job], bars: bool) -> Table:
 def _bar(job: Job) -> Text:
     from rich.text import Text
 
-    filled, empty = format.bar(share(job), BAR_WIDTH)
+    filled, empty = format.bar(format.share(job), BAR_WIDTH)
     return Text.assemble((filled, STYLES[format.LOOKS[job.state][1]]), (empty, "bright_black"))

@@ -22,6 +22,7 @@ from lorad.shared.messages import (
     PauseJob,
     RestartJob,
     ResumeJob,
+    SampleJob,
     SetPriority,
     StashJob,
     Why,
@@ -92,6 +93,7 @@ class MainScreen(LoradScreen):
             tooltip="Pause (the GPU is freed) or resume",
         ),
         Binding("x", "cancel", "cancel", id="job.cancel", tooltip="Cancel: save and end it"),
+        Binding("n", "sample_now", "draw now", id="job.sample", tooltip="Draw its prompts now"),
         Binding("R", "restart", "restart", id="job.restart", tooltip="Train again from step 1"),
         Binding("S", "stash", "stash", id="job.stash", tooltip="Stash, or put back in the queue"),
         Binding("J", "shift_place(1)", "later", id="job.later", tooltip="Down in the queue"),
@@ -156,9 +158,11 @@ class MainScreen(LoradScreen):
             self.log_view.show(detail.log.shown() if detail else ())
 
     def answered(self, event: Answered) -> bool:
-        """The sentence of `why`; all else shows in the queue."""
+        """The sentence of `why`, and what shows late; all else shows in the queue."""
         if isinstance(event.reply, Why):
             self.lorad.tell(event.reply.sentence)
+        elif isinstance(event.request, SampleJob):
+            self.lorad.tell(f"Job {event.request.id} draws its prompts after this step.")
         return True
 
     # -- selection and filter -----------------------------------------------------------------
@@ -267,6 +271,15 @@ class MainScreen(LoradScreen):
     def action_prioritise(self, more: int) -> None:
         if job := self._job():
             self.lorad.link.ask(SetPriority(id=job.id, priority=job.priority + more))
+
+    def action_sample_now(self) -> None:
+        job = self._job()
+        if job is None:
+            return
+        if lifecycle.can(job.state, "sample"):
+            self.lorad.link.ask(SampleJob(id=job.id))
+        else:
+            self.lorad.tell(str(lifecycle.impossible(job, "sample")), "warning")
 
     def action_why(self) -> None:
         if job := self._job():

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from lorad.shared.jobs import Job
 from lorad.shared.messages import Column
 from lorad.tui.curve import Curve
-from lorad.tui.format import figure, fit
+from lorad.tui.format import figure, fit, validation
 from lorad.tui.widgets.painting import (
     Painting,
     Row,
@@ -66,7 +66,7 @@ class LossChart(Painting, can_focus=True):
         head = heading(title, self._figures(width), width, self.has_focus)
         if height < 5 or width < 20:
             return [head]
-        total = self._job.max_train_steps if self._job else 1
+        total = (self._job.max_train_steps if self._job else None) or 1
         plot = chart_rows(self._curve.columns, total, (width, height - 1), self._log)
         if plot is None:
             return [head, *centred([[Span(self._silence(), "dim")]], width, height - 1)]
@@ -85,6 +85,8 @@ class LossChart(Painting, can_focus=True):
             return ""
         parts = [figure(point.loss), f"step {point.step}", f"lr {figure(point.learning_rate, 3)}"]
         parts.append(f"grad {figure(point.grad_norm, 3)}")
+        if self._job is not None and (looked := validation(self._job)):
+            parts.insert(1, looked)
         while parts and len(" · ".join(parts)) > width - 14:
             parts.pop()
         return " · ".join(parts)

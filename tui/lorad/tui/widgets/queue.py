@@ -168,7 +168,7 @@ class QueueList(Painting, can_focus=True):
     # -- painting -----------------------------------------------------------------------------
 
     def paint(self, width: int, height: int) -> list[Row]:
-        """Heading, names of the columns, jobs, and the selected one's sentence in full."""
+        """Heading, names of the columns, jobs; the selected one's sentence and newest note."""
         head = heading("Queue", self._counts(), width, self.has_focus)
         if not self._shown:
             return [head, *centred(self._empty(), width, height - 1)]
@@ -204,11 +204,14 @@ class QueueList(Painting, can_focus=True):
     def _about(self, width: int) -> list[Row]:
         """The selected job's sentence, where its line is too short for it."""
         job = self.selected
-        text = note(job) if job else ""
-        if job is None or len(text) <= _note_width(columns([job], width), width):
+        if job is None:
             return []
-        tone = LOOKS[job.state][1]
-        lines = wrapped(text, width - 4, 3)
+        text, tone = note(job), LOOKS[job.state][1]
+        lines: list[str] = []
+        if len(text) > _note_width(columns([job], width), width):
+            lines = wrapped(text, width - 4, 3)
+        if job.progress.note:
+            lines.append(fit(clean_line(job.progress.note, 600), width - 4))
         return [[Span("  └ " if not n else "    ", tone), Span(t)] for n, t in enumerate(lines)]
 
     def _row(self, job: Job, found: Columns, width: int) -> Row:
@@ -224,7 +227,8 @@ class QueueList(Painting, can_focus=True):
         text = note(job)
         if text:
             if job.progress.step and job.state != "cancelled":
-                text = f"{steps(job)} · {text}"
+                at = "step " if job.max_train_steps is None else ""
+                text = f"{at}{steps(job)} · {text}"
             row.append(Span(fit(text, _note_width(found, width)), "dim"))
         else:
             row += _figures(job, found, "dim" if faded else "text")

@@ -1,0 +1,78 @@
+"""One run on several processes: the same batches, the same losses, and a way back to one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+from support import Daemon, eventually, small_recipe
+
+from lorad.shared.jobs import Job
+from lorad.shared.messages import CancelJob, GetMetrics, PauseJob, ResumeJob, SetJob
+
+STEPS = 6
+
+
+def recipe(folder: Path, processes: int, steps: int = STEPS) -> Path:
+    path = small_recipe(folder, steps=steps, checkpointing_steps=1000)
+    text = path.read_text().replace("[train]", f"[train]\nnum_processes = {processes}")
+    path.write_text(text)
+    return path
+
+
+def losses(daemon: Daemon, job: Job) -> dict[int, float]:
+    return {p.step: p.loss for p in daemon.client().ask(GetMetrics(id=job.id)).points}
+
+
+def children(job: Job) -> list[psutil.Process]:
+    assert job.process is not None
+    return psutil.Process(job.process.pid).children(recursive=True)
+
+
+def test_two_processes_follow_one(daemon: Daemon, tmp_path: Path) -> None:
+    told = []
+    for processes in (1, 2):
+        job = daemon.add(recipe(tmp_path, processes))
+        told.append(losses(daemon, daemon.wait_state(job.id, "done")))
+    assert list(told[0]) == list(told[1]) == list(range(1, STEPS + 1))
+    assert list(told[1].values()) == pytest.approx(list(told[0].values()), rel=1e-5)
+
+
+def test_paused_on_two_resumes_on_one(daemon: Daemon, tmp_path: Path) -> None:
+    one = daemon.add(recipe(tmp_path, 1, steps=40))
+    wanted = losses(daemon, daemon.wait_state(one.id, "done"))
+    job = daemon.add(recipe(tmp_path, 2, steps=40))
+    daemon.wait_step(job.id, 2)
+    client = daemon.client()
+    client.ask(PauseJob(id=job.id))
+    job = daemon.wait_state(job.id, "paused")
+    client.ask(SetJob(id=job.id, changes={"train.num_processes": "1"}))
+    client.ask(ResumeJob(id=job.id))
+    job = daemon.wait_state(job.id, "done")
+    found = losses(daemon, job)
+    assert list(found) == list(wanted)
+    assert list(found.values()) == pytest.approx(list(wanted.values()), rel=1e-4)
+    log = (daemon.home.run_folder(job.id) / "log").read_text()
+    assert "not bit for bit: it ran on 2 processes and runs on 1" in log
+
+
+def test_a_killed_run_leaves_no_process_behind(daemon: Daemon, tmp_path: Path) -> None:
+    job = daemon.add(recipe(tmp_path, 2, steps=5000))
+    job = daemon.wait_step(job.id, 2)
+    (other,) = children(job)
+    assert job.process is not None
+    os.kill(job.process.pid, 9)
+    eventually(lambda: not other.is_running() or other.status() == psutil.STATUS_ZOMBIE)
+    daemon.client().ask(CancelJob(id=job.id, force=True))
+
+
+def test_a_lost_process_ends_the_run_which_goes_on(daemon: Daemon, tmp_path: Path) -> None:
+    job = daemon.add(recipe(tmp_path, 2, steps=5000))
+    job = daemon.wait_step(job.id, 2)
+    (other,) = children(job)
+    first = job.process
+    other.kill()
+    eventually(lambda: daemon.job(job.id).process not in (None, first))
+    daemon.client().ask(CancelJob(id=job.id, force=True))

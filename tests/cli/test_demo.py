@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from cli.jobs_to_show import make_job, make_picture
+from cli.jobs_to_show import make_picture
 
 from lorad.shared import shipped
 from lorad.shared.errors import NameTaken, TrainingNotInstalled
@@ -75,7 +75,7 @@ def options(*words: str) -> list[str]:
     parser = argparse.ArgumentParser()
     generate.add_arguments(parser)
     sample = Sample(seed=5, num_inference_steps=9, guidance_scale=3.0)
-    return generate._options(parser.parse_args(["3", *words]), make_job(), sample)
+    return generate._options(parser.parse_args(["3", *words]), "mono-3", sample, {})
 
 
 def test_generate_draws_as_the_recipe_samples() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import keyword
 import os
 import re
 import sys
@@ -126,7 +127,8 @@ def run_verb(name: str, rest: list[str]) -> int:
 
 def load(name: str) -> Command:
     """A verb's module."""
-    return cast(Command, importlib.import_module(f"lorad.tui.commands.{name}"))
+    module = f"{name}_" if keyword.iskeyword(name) else name
+    return cast(Command, importlib.import_module(f"lorad.tui.commands.{module}"))
 
 
 def whole_parser() -> argparse.ArgumentParser:

@@ -1,7 +1,8 @@
 """The verbs: a table, so that no verb's module is imported before it is chosen.
 
 Each module has `add_arguments(parser)` and `run(args) -> exit code`. Names that begin with an
-underscore are what several verbs share.
+underscore are what several verbs share; the verb `import`, which is a word of Python's own, is in
+`import_`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "demo": Verb("Begin", "", "train the shipped example, from nothing to pictures"),
     "init": Verb("Begin", "[FILE]", "write a commented recipe to start from"),
+    "import": Verb("Begin", "COMMAND", "a recipe from a diffusers command or a kohya file"),
     "check": Verb("Begin", "FILE", "look a recipe and its pictures over before it trains"),
     "add": Verb("Begin", "FILE", "queue a recipe"),
     "dashboard": Verb("Watch", "[ID]", "the queue, the curves and the pictures, live"),
@@ -36,8 +38,10 @@ VERBS: dict[str, Verb] = {
     "enqueue": Verb("Steer", "ID...", "put stashed jobs back into the queue"),
     "move": Verb("Steer", "ID PLACE", "change a waiting job's place; 1 is the front"),
     "priority": Verb("Steer", "ID N", "higher starts first"),
+    "set": Verb("Steer", "ID KEY=VALUE...", "change its recipe, also while it trains"),
     "rm": Verb("Steer", "ID...", "forget jobs; their files stay"),
     "generate": Verb("Use", "ID PROMPT", "draw a picture with a job's LoRA"),
+    "lora": Verb("Use", "VERB", "convert, merge or push a LoRA file"),
     "up": Verb("Daemon", "", "start it in the background"),
     "down": Verb("Daemon", "", "pause the runs and end it; the next `up` resumes them"),
     "completions": Verb("Other", "SHELL", "tab completion for bash, zsh or tcsh"),

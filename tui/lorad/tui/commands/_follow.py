@@ -11,7 +11,7 @@ from typing import Protocol, Self
 from lorad.shared.clean import clean_line
 from lorad.shared.client import Client
 from lorad.shared.jobs import Done, Ended, Job
-from lorad.tui import render
+from lorad.tui import format, render
 from lorad.tui.cli import complain
 from lorad.tui.commands import _json
 from lorad.tui.commands._arguments import ending, say, title
@@ -96,10 +96,17 @@ class Lines:
             return
         # Phases count (`encoding pictures 12/48`): that is no news.
         phase = re.sub(r"\d+", "", job.progress.phase)
-        news = (job.state, phase, int(render.share(job) * 10 + 1e-9))
+        news = (job.state, phase, _tenth(job))
         if news != self.told:
             self.told = news
             say(line(job))
+
+
+def _tenth(job: Job) -> int:
+    """How many tenths of the way, or hundreds of steps where nobody knows how long it is."""
+    if job.max_train_steps is None:
+        return job.progress.step // 100
+    return int(format.share(job) * 10 + 1e-9)
 
 
 def line(job: Job) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from lorad.shared.jobs import Failed, Job, Paused, Queued
-from lorad.shared.messages import SamplePicture, Status
+from lorad.shared.jobs import Done, Failed, Job, Paused, Queued
+from lorad.shared.messages import Metrics, Notes, SamplePicture, Status
 
 SCHEMA = 1
 """Counts up when a field goes or changes its meaning; new fields may come at any time."""
@@ -32,11 +32,11 @@ def _finite(value: Any) -> Any:
 
 
 def reason(job: Job) -> str:
-    """The failure's, the pause's or the requeue's cause; else empty."""
+    """The failure's, the pause's, the requeue's or the early end's cause; else empty."""
     status = job.status
     if isinstance(status, Failed):
         return status.reason
-    return status.cause if isinstance(status, Queued | Paused) else ""
+    return status.cause if isinstance(status, Queued | Paused | Done) else ""
 
 
 def job_fields(job: Job) -> dict[str, Any]:
@@ -55,10 +55,22 @@ def job_fields(job: Job) -> dict[str, Any]:
         "eta_seconds": progress.eta_seconds,
         "priority": job.priority,
         "pid": process.pid if process else None,
-        "gpu": process.gpu if process else None,
+        "gpu": process.gpus[0] if process and process.gpus else None,
+        "gpus": list(process.gpus) if process else [],
         "folder": job.folder,
         "reason": reason(job) or None,
         "phase": progress.phase or None,
+        "validation_loss": progress.validation_loss,
+        "best_step": progress.best_step,
+        "note": progress.note or None,
+    }
+
+
+def history_fields(metrics: Metrics, notes: Notes) -> dict[str, Any]:
+    """What one job looked at and what happened to it."""
+    return {
+        "validations": msgspec.to_builtins(metrics.validations),
+        "notes": msgspec.to_builtins(notes.notes),
     }
 
 

@@ -90,7 +90,7 @@ def wait_for(daemon: Client, job: Job, states: frozenset[State]) -> Job:
 def sentence(job: Job) -> str:
     """Where a job is now."""
     why = _json.reason(job)
-    progress = f"{job.progress.step}/{job.max_train_steps}"
     shown = job.progress.step and job.state in ("paused", "cancelled")
-    at = f" at step {progress}" if shown else ""
+    of = "" if job.max_train_steps is None else f"/{job.max_train_steps}"
+    at = f" at step {job.progress.step}{of}" if shown else ""
     return f"{title(job)} is {job.state}{at}" + (f": {why}" if why else ".")

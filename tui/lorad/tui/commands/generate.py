@@ -1,4 +1,4 @@
-"""`lorad generate`: draw a picture with what a job has learned."""
+"""`lorad generate`: draw a picture with what a job has learned, or with a LoRA file."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from lorad.shared.errors import NoOutput, NotWritable
-from lorad.shared.jobs import Job
+from lorad.shared.errors import BaseUnnamed, NoOutput, NotWritable
 from lorad.shared.messages import GetRecipe
 from lorad.shared.recipe import Sample, parse_recipe
 from lorad.tui.commands import _arguments
@@ -17,9 +16,12 @@ WEIGHTS = "pytorch_lora_weights.safetensors"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A job, a prompt, and how to draw; what is not said is as in the recipe's `[sample]`."""
-    _arguments.add_id(parser)
+    """A LoRA, a prompt, and how to draw; what is not said is as in the recipe's `[sample]`."""
+    parser.add_argument(
+        "lora", metavar="ID|FILE", type=_lora, help="the job's number, or a .safetensors LoRA file"
+    )
     parser.add_argument("prompt", metavar="PROMPT")
+    parser.add_argument("--base", metavar="MODEL", help="the model that the LoRA file is for")
     parser.add_argument("--seed", metavar="N", type=_arguments.integer)
     parser.add_argument("--steps", metavar="N", type=_arguments.count)
     parser.add_argument("--guidance", metavar="X", type=_arguments.number)
@@ -30,26 +32,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask where the LoRA is, and have it drawn."""
+    """Find out where the LoRA is, and have it drawn."""
     if args.out is not None and not args.out.parent.is_dir():
         raise NotWritable(path=args.out, why="its folder does not exist")
+    if isinstance(args.lora, Path):
+        if args.base is None:
+            raise BaseUnnamed()
+        of_file: dict[str, object] = {"lora": args.lora.absolute(), "base": args.base}
+        return run_tool("generate", *_options(args, args.lora.stem, Sample(), of_file))
     with _arguments.connect() as daemon:
-        job = daemon.job(args.id)
-        sample = parse_recipe(daemon.ask(GetRecipe(id=args.id)).recipe).sample
+        job = daemon.job(args.lora)
+        sample = parse_recipe(daemon.ask(GetRecipe(id=args.lora)).recipe).sample
     if not (Path(job.folder) / WEIGHTS).is_file():
         raise NoOutput(id=job.id)
-    return run_tool("generate", "--folder", job.folder, *_options(args, job, sample))
+    of_job: dict[str, object] = {"folder": job.folder}
+    return run_tool("generate", *_options(args, f"{job.name}-{job.id}", sample, of_job))
 
 
-def _options(args: argparse.Namespace, job: Job, sample: Sample) -> list[str]:
+def _lora(text: str) -> int | Path:
+    """A job's number or a file."""
+    return Path(text).expanduser() if text.endswith(".safetensors") else _arguments.job_id(text)
+
+
+def _options(
+    args: argparse.Namespace, name: str, sample: Sample, whose: dict[str, object]
+) -> list[str]:
     seed = sample.seed if args.seed is None else args.seed
-    options = {
+    options = whose | {
         "prompt": args.prompt,
         "seed": seed,
         "steps": sample.num_inference_steps if args.steps is None else args.steps,
         "guidance": sample.guidance_scale if args.guidance is None else args.guidance,
         "scale": args.scale,
-        "out": args.out or f"{job.name}-{job.id}-{_slug(args.prompt)}-{seed}.png",
+        "out": args.out or f"{name}-{_slug(args.prompt)}-{seed}.png",
     }
     # `--name=value`, for a prompt may begin with a dash.
     return [f"--{name}={value}" for name, value in options.items()]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 import msgspec
 
+from lorad.shared.client import Client
 from lorad.shared.errors import UnknownJob
-from lorad.shared.messages import GetStatus, Status, WhyJob
+from lorad.shared.messages import GetMetrics, GetNotes, GetStatus, Status, WhyJob
 from lorad.tui.commands import _json
 from lorad.tui.commands._arguments import add_json, connect, job_id, print_document
+
+MOST_LOOKS = 20_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
         if args.id is not None:
             status = _only(status, args.id)
         if args.json:
-            print_document(**_json.status_fields(status))
+            more = {} if args.id is None else _history(daemon, args.id)
+            print_document(**_json.status_fields(status), **more)
             return 0
         from lorad.tui import render
 
@@ -40,6 +45,11 @@ def run(args: argparse.Namespace) -> int:
         else:
             print(render.plain_status(status))
     return 0
+
+
+def _history(daemon: Client, job_id: int) -> dict[str, Any]:
+    metrics = daemon.ask(GetMetrics(id=job_id, limit=MOST_LOOKS))
+    return _json.history_fields(metrics, daemon.ask(GetNotes(id=job_id)))
 
 
 def _only(status: Status, job_id: int) -> Status:

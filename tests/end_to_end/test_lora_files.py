@@ -16,9 +16,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file
 
-from lorad.daemon.training.card import write_card
 from lorad.shared import shipped
-from lorad.shared.recipe import load_recipe
 
 from .conftest import Finished, adapter
 from .test_tools import LORAD, lorad
@@ -147,21 +145,17 @@ def test_a_merged_model_draws_what_the_lora_draws(finished: Finished, tmp_path: 
 
 
 def test_a_push_is_the_card_the_files_and_the_newest_samples(finished: Finished, hub: Hub) -> None:
-    write_card(finished.folder, "sd1", load_recipe(finished.recipe)[0], 8)
-    try:
-        done = push(finished, hub, finished.job.id, "me/small", "--private")
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.strip().splitlines()[-1] == f"{hub.url}/me/small"
-        assert set(hub.files) == {
-            "README.md", "pytorch_lora_weights.safetensors", "small.safetensors",
-            "before_after.png", "samples/step-000008-0.png", "samples/step-000008-1.png",
-        }  # fmt: skip
-        for name, content in hub.files.items():
-            assert (finished.folder / name).read_bytes() == content
-        assert hub.created[0]["visibility"] == "private"
-        assert hub.tokens == {"Bearer hf_secret"}
-    finally:
-        (finished.folder / "README.md").unlink()
+    done = push(finished, hub, finished.job.id, "me/small", "--private")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().splitlines()[-1] == f"{hub.url}/me/small"
+    assert set(hub.files) == {
+        "README.md", "samples.png", "pytorch_lora_weights.safetensors", "small.safetensors",
+        "before_after.png", "samples/step-000008-0.png", "samples/step-000008-1.png",
+    }  # fmt: skip
+    for name, content in hub.files.items():
+        assert (finished.folder / name).read_bytes() == content
+    assert hub.created[0]["visibility"] == "private"
+    assert hub.tokens == {"Bearer hf_secret"}
 
 
 @pytest.mark.parametrize(

@@ -28,14 +28,20 @@ def losses(daemon: Daemon, job: Job) -> dict[int, float]:
 
 def children(job: Job) -> list[psutil.Process]:
     assert job.process is not None
-    return psutil.Process(job.process.pid).children(recursive=True)
+    found = psutil.Process(job.process.pid).children(recursive=True)
+    return [process for process in found if "lorad.daemon.training.peer" in process.cmdline()]
 
 
 def test_two_processes_follow_one(daemon: Daemon, tmp_path: Path) -> None:
     told = []
     for processes in (1, 2):
-        job = daemon.add(recipe(tmp_path, processes))
+        path = recipe(tmp_path, processes)
+        # The others have nothing to do while the first one draws, and wait.
+        text = path.read_text().replace("prompts = []", 'prompts = ["cat face", "rocket"]')
+        path.write_text(text.replace("num_inference_steps = 2", "num_inference_steps = 20"))
+        job = daemon.add(path)
         told.append(losses(daemon, daemon.wait_state(job.id, "done")))
+    assert "died" not in daemon.home.log(job.id).read_text()
     assert list(told[0]) == list(told[1]) == list(range(1, STEPS + 1))
     assert list(told[1].values()) == pytest.approx(list(told[0].values()), rel=1e-5)
 
@@ -54,7 +60,7 @@ def test_paused_on_two_resumes_on_one(daemon: Daemon, tmp_path: Path) -> None:
     found = losses(daemon, job)
     assert list(found) == list(wanted)
     assert list(found.values()) == pytest.approx(list(wanted.values()), rel=1e-4)
-    log = (daemon.home.run_folder(job.id) / "log").read_text()
+    log = daemon.home.log(job.id).read_text()
     assert "not bit for bit: it ran on 2 processes and runs on 1" in log
 
 

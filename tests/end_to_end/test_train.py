@@ -101,12 +101,14 @@ def test_what_happened_to_it_in_order(finished: Finished) -> None:
 def test_two_checkpoints_are_kept_and_nothing_else_is_left(finished: Finished) -> None:
     names = sorted(path.name for path in finished.folder.iterdir())
     assert names == [
+        "README.md",
         "before_after.png",
         "checkpoint-6",
         "checkpoint-8",
         "manifest.json",
         "pytorch_lora_weights.safetensors",
         "samples",
+        "samples.png",
         "small.safetensors",
     ]
 

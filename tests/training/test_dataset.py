@@ -425,7 +425,7 @@ def test_masks_follow_their_pictures(room: Room) -> None:
     half = Image.new("L", (64, 64), 0)
     half.paste(255, (0, 0, 32, 64))
     half.save(out, "PNG")
-    items = [item(0, read_mask=out.getvalue), item(10), item(1)]
+    items = [item(0, read_mask=out.getvalue, mask_path=Path("mask.png")), item(10), item(1)]
     data = room.dataset(items, recipe("random_flip = true"))
     seen = set()
     for step in range(8):

@@ -130,7 +130,10 @@ def test_one_bad_step_changes_nothing_and_is_written_down(
     assert all(math.isfinite(loss) for at, loss in line.losses.items() if at != 3)
     about = json.loads((tmp_path / "out" / "incidents" / "step-000003.json").read_text())
     assert len(about["pictures"]) == 4
-    assert "the step was skipped" in notes(line, "nonfinite")[0].text
+    assert (
+        notes(line, "nonfinite")[0].text
+        == "The loss at step 3 is no number; the step was skipped (incidents/step-000003.json)."
+    )
     before = Line(stop_after=2)
     run(path, tmp_path / "before", before)
     after = Line(stop_after=3)

@@ -21,6 +21,11 @@ def test_every_row_is_taken_once_by_one_process(processes: int, each: int, halvi
     assert rows == list(range(batch))
 
 
+def test_a_plan_of_one_process_fits_two() -> None:
+    parts = [list(range(4))[part] for part in shares(4, 2, 1, split=4)]
+    assert parts == [[2], [3]]
+
+
 def test_checkpointing_first_then_halves_down_to_one_picture() -> None:
     plan: Plan | None = Plan()
     seen = []
@@ -31,7 +36,8 @@ def test_checkpointing_first_then_halves_down_to_one_picture() -> None:
 
 def test_checkpointing_that_was_forbidden_stays_off() -> None:
     assert lighter(Plan(), 2, may_checkpoint=False) == Plan(split=2)
-    assert lighter(Plan(split=2), 3, may_checkpoint=False) is None
+    assert lighter(Plan(split=2), 3, may_checkpoint=False) == Plan(split=3)
+    assert lighter(Plan(split=3), 3, may_checkpoint=False) is None
 
 
 def test_a_plan_reads_as_words() -> None:

@@ -30,8 +30,8 @@ def test_several_sets_have_names_of_their_own(tmp_path: Path) -> None:
         (tmp_path / name).with_suffix(".txt").write_text(name)
     found = several(tmp_path, "one", "two")
     assert [(i.name, i.block, *i.captions) for i in found] == [
-        ("one/a.png", 0, "one/a.png"),
-        ("two/a.png", 1, "two/a.png"),
+        ("data[0]/a.png", 0, "one/a.png"),
+        ("data[1]/a.png", 1, "two/a.png"),
     ]
     assert [i.name for i in several(tmp_path, "one", "one")] == ["data[0]/a.png", "data[1]/a.png"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,15 +14,17 @@ from lorad.daemon.training.card import write_card
 from lorad.daemon.training.checkpoint import Tensors
 from lorad.daemon.training.export import DIFFUSERS_FILE, export, kohya_file
 from lorad.daemon.training.files import write_atomically
+from lorad.daemon.training.fit import refuse_unfit
 from lorad.daemon.training.health import Verdict, write_incident
 from lorad.daemon.training.optimizer import optimizer_state
 from lorad.daemon.training.run import Run
 from lorad.daemon.training.setup import restore
-from lorad.shared.errors import Diverged, NotFinite
+from lorad.shared.errors import DiskFull, Diverged, LoradError, NotFinite
 from lorad.shared.messages import (
     EndReport,
     FinishReport,
     NoteReport,
+    Point,
     PointReport,
     ReadyReport,
     SampleReport,
@@ -68,8 +71,6 @@ def look(run: Run) -> None:
     if better and run.recipe.validate.keep_best and run.step > 0:
         save(run)
         copy_files(run, run.folder / f"checkpoint-{run.step}", run.folder / "best")
-    if run.best.stop(run.recipe.validate.patience):
-        run.stops_early = True
 
 
 def judge(run: Run, reports: Iterable[PointReport]) -> Verdict:
@@ -82,17 +83,27 @@ def judge(run: Run, reports: Iterable[PointReport]) -> Verdict:
         verdict = run.health.judge(point)
         if verdict == "fine":
             continue
-        if run.peers.leads:
-            names = run.dataset.names(point.step - 1)
-            path = write_incident(run.folder, point, names, run.recipe.train.seed)
-            text = (
-                f"The loss at step {point.step} is no number; the step was skipped ({path.name})."
-            )
-            log.warning(text)
-            run.line.report(NoteReport(step=point.step, kind="nonfinite", text=text))
+        if run.scaled and verdict == "skipped" and math.isfinite(point.loss):
+            log.debug("step %d: the gradient scaler overflowed", point.step)
+        elif run.peers.leads:
+            tell_incident(run, point)
         if verdict != "skipped":
             return verdict
     return "fine"
+
+
+def tell_incident(run: Run, point: Point) -> None:
+    """Write down and say that a step was skipped; a full disk costs no more than the file."""
+    what = "gradient" if math.isfinite(point.loss) else "loss"
+    text = f"The {what} at step {point.step} is no number; the step was skipped"
+    try:
+        names = run.dataset.names(point.step - 1)
+        path = write_incident(run.folder, point, names, run.recipe.train.seed)
+        text += f" ({path.relative_to(run.folder)})"
+    except (DiskFull, OSError) as error:
+        log.warning("Its incident file could not be written: %s", error)
+    log.warning("%s.", text)
+    run.line.report(NoteReport(step=point.step, kind="nonfinite", text=f"{text}."))
 
 
 def roll_back(run: Run) -> None:
@@ -114,8 +125,16 @@ def roll_back(run: Run) -> None:
 
 def change(run: Run, recipe: Recipe) -> None:
     """Go on by a changed recipe; what was changed is kept with the run."""
-    words = [str(found) for found in changed(msgspec.to_builtins(run.recipe), recipe)]
-    run.adopt(recipe)
+    then = msgspec.json.decode(msgspec.json.encode(run.recipe))
+    words = [str(found) for found in changed(then, recipe)]
+    try:
+        refuse_unfit(recipe, run.recipe_folder)
+        run.adopt(recipe)
+    except LoradError as error:
+        text = f"A change was not taken up: {error}"
+        log.warning(text)
+        run.line.report(NoteReport(step=run.step, kind="changed", text=text))
+        return
     for text in words:
         run.note_change(text)
     run.line.report(ReadyReport(step=run.step + 1, last_step=run.last_step))
@@ -142,12 +161,17 @@ def save(run: Run) -> None:
             run.state(rest),
             Tensors(adapter, tensors, average),
             lambda staged: export(run.family, run.recipe, run.step, run.about, staged, newest),
-            spare=run.best.step if run.recipe.validate.keep_best else None,
+            spare=run.best.step if keeps_best(run) else None,
         )
     copy_files(run, folder, run.folder)
     write_card(run.folder, run.family.name, run.recipe, run.step)
     run.line.report(SavedReport(step=run.step))
     log.info("Step %d: saved %s", run.step, folder.name)
+
+
+def keeps_best(run: Run) -> bool:
+    """Whether there is a checkpoint to keep for its validation loss."""
+    return run.recipe.validate.keep_best and run.best.loss is not None and run.best.step > 0
 
 
 def copy_files(run: Run, checkpoint: Path, folder: Path) -> None:
@@ -161,19 +185,23 @@ def copy_files(run: Run, checkpoint: Path, folder: Path) -> None:
 def finish(run: Run) -> EndReport:
     """The last pictures and files."""
     run.line.report(FinishReport())
+    early = run.step < run.last_step
+    draw(run)
     if run.looked != run.step:
         look(run)
-    draw(run)
     run.tell("saving")
     save(run)
     if run.peers.leads:
+        best = run.folder / f"checkpoint-{run.best.step}"
+        if keeps_best(run) and best.exists():
+            copy_files(run, best, run.folder / "best")  # again: a run may have been killed there
         run.preview.write_before_after(run.step, run.folder / "before_after.png")
-    if not run.stops_early:
+    if not early:
         return EndReport(outcome="done")
     reason = (
-        f"stopped early at step {run.step}: the validation loss was lowest at step"
-        f" {run.best.step}, whose files are in best/."
+        f"stopped early at step {run.step}: the validation loss was lowest at step {run.best.step}"
     )
+    reason += ", whose files are in best/." if keeps_best(run) else "."
     run.line.report(NoteReport(step=run.step, kind="stopped_early", text="It " + reason))
     return EndReport(outcome="done", reason=reason)
 

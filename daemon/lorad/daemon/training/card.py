@@ -119,7 +119,12 @@ def _samples(prompts: list[str]) -> str:
 def without_places(recipe: Recipe) -> Recipe:
     """The recipe without the folders on the user's disk: of a whole path only its end is told."""
     data = [
-        replace(block, path=_end(block.path), mask_path=_end(block.mask_path))
+        replace(
+            block,
+            path=_end(block.path),
+            dataset_name=_end(block.dataset_name),
+            mask_path=_end(block.mask_path),
+        )
         for block in recipe.data
     ]
     return replace(

@@ -58,9 +58,11 @@ class State(Struct, frozen=True, kw_only=True):
     """That share each step."""
     best: Best
     """The validation so far."""
+    looked: int | None
+    """The step of the last validation."""
     changes: list[str]
     """What was changed since the run began, in words."""
-    scaler: dict[str, float] | None = None
+    scaler: dict[str, Any] | None = None
     """The gradient scaler's, under fp16."""
 
 
@@ -88,7 +90,7 @@ class Checkpoints:
     def __init__(self, folder: Path, keep: int) -> None:
         """Clears away what a killed run left half done."""
         self._folder = folder
-        self._keep = keep
+        self.keep = keep
         folder.mkdir(parents=True, exist_ok=True)
         for left in [*folder.glob(".tmp-*"), *folder.glob(".del-*")]:
             shutil.rmtree(left, ignore_errors=True)
@@ -129,7 +131,7 @@ class Checkpoints:
             raise CheckpointDamaged(folder=final, why=why)
         # Later ones are damaged, or this run would have gone on from them.
         older = [path for path in self.all() if spare != _step(path) <= state.step]
-        for old in older[: -self._keep]:
+        for old in older[: -self.keep]:
             self._remove(old)
         return final
 

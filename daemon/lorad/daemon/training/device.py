@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils.memory import should_reduce_batch_size
 
 from lorad.shared.errors import NoCuda, WrongValue
 from lorad.shared.recipe import Recipe
 
 _DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+FULL_CARD = ("ALLOC_FAILED", "out of memory", "INSUFFICIENT_RESOURCES", "unable to find an engine")
+"""What cuBLAS and cuDNN say of a full card; torch passes it on as a plain RuntimeError."""
 
 
 @dataclass(frozen=True)
@@ -76,3 +79,10 @@ def _threads() -> int:
     if given.isdigit():
         return max(1, int(given))
     return len(os.sched_getaffinity(0))
+
+
+def is_full_card(error: RuntimeError) -> bool:
+    """Whether it is what torch, cuBLAS or cuDNN raise where memory is short."""
+    if isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error):
+        return True
+    return any(words in str(error) for words in FULL_CARD)

@@ -13,6 +13,8 @@ from lorad.shared.messages import Point
 
 IN_A_ROW = 3
 """So many skipped steps in a row are no accident of one batch."""
+IN_A_ROW_SCALED = 20
+"""With a gradient scaler, which begins at 2 to the 16th and halves after each overflow."""
 ROLL_BACKS = 1
 """How often a run goes back before it gives up. A step that is taken again gives the same bits, so
 once tells a passing fault (a flipped bit, a bad kernel) from a run that diverged."""
@@ -24,6 +26,7 @@ Verdict = Literal["fine", "skipped", "roll_back", "give_up"]
 class Health:
     """What to do about figures that are no numbers."""
 
+    limit: int = IN_A_ROW
     in_a_row: int = 0
     roll_backs: int = 0
     furthest: int = 0
@@ -37,7 +40,7 @@ class Health:
                 self.roll_backs = 0
             return "fine"
         self.in_a_row += 1
-        if self.in_a_row < IN_A_ROW:
+        if self.in_a_row < self.limit:
             return "skipped"
         self.in_a_row = 0
         self.furthest = max(self.furthest, point.step)

@@ -11,8 +11,6 @@ from __future__ import annotations
 import logging
 import time
 
-import torch
-
 from lorad.daemon.training.between import (
     change,
     draw,
@@ -23,12 +21,13 @@ from lorad.daemon.training.between import (
     roll_back,
     save,
 )
+from lorad.daemon.training.device import is_full_card
 from lorad.daemon.training.peers import Peers, gather
 from lorad.daemon.training.run import Line, Run, Unwanted
 from lorad.daemon.training.setup import prepare
 from lorad.daemon.training.step import compile_if_it_pays, take_step
 from lorad.shared.errors import Diverged, OutOfMemory
-from lorad.shared.messages import Assignment, ChangeRecipe, EndReport, ReadyReport
+from lorad.shared.messages import Assignment, ChangeRecipe, EndReport, ReadyReport, SampleNow
 
 log = logging.getLogger(__name__)
 PLAIN_STEPS = 10
@@ -48,7 +47,9 @@ def train(task: Assignment, line: Line, peers: Peers | None = None) -> EndReport
         return run_steps(run)
     except Unwanted:
         return EndReport(outcome="yielded")  # before its first step; the cache keeps what there is
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_full_card(error):
+            raise
         when = f"at step {run.step + 1}" if run else "while it was loading"
         raise OutOfMemory(when=when) from error
     finally:
@@ -59,24 +60,28 @@ def train(task: Assignment, line: Line, peers: Peers | None = None) -> EndReport
 
 def run_steps(run: Run) -> EndReport:
     """From where the run stands to its end, or to where it is no longer wanted."""
-    if run.step == 0 and run.line.wanted == "run":
+    if run.step == 0 and run.peers.hear(run.line.wanted) == "run":
         draw(run)
         look(run)
     run.tell("")
     run.line.report(ReadyReport(step=run.step + 1, last_step=run.last_step))
     compile_if_it_pays(run)
     first, began = run.step, time.perf_counter()
-    while run.step < run.last_step and not run.stops_early and wanted(run):
+    # Heard first: an order may change which step is the last.
+    while wanted(run) and run.step < run.last_step and not run.stops_early:
         rate = run.rates(run.step)
         loss_and_norm = take_step(run, rate)
         now = time.perf_counter()
         run.figures.note(
             run.step, loss_and_norm, rate * run.learning_rate, run.images / (now - began)
         )
-        if (verdict := judge(run, run.figures.ready())) == "give_up":
+        verdict = run.peers.hear(judge(run, run.figures.ready()))
+        if verdict == "give_up":
             raise Diverged(step=run.step)
         if verdict == "roll_back":
             roll_back(run)
+            began = time.perf_counter()
+            continue
         if run.step == first + PLAIN_STEPS and compile_if_it_pays(run, now - began):
             now = time.perf_counter()
         interrupted = run.step < run.last_step and between_steps(run)
@@ -91,8 +96,8 @@ def wanted(run: Run) -> bool:
     for order in orders:
         if isinstance(order, ChangeRecipe):
             change(run, order.recipe)
-        else:
-            draw(run)
+    if wanted == "run" and any(isinstance(order, SampleNow) for order in orders):
+        draw(run)
     return wanted == "run"
 
 
@@ -102,10 +107,10 @@ def between_steps(run: Run) -> bool:
     looks = run.validator is not None and step % recipe.validate.every_n_steps == 0
     draws = run.preview.due(step, run.last_step, recipe.sample.every_n_steps)
     saves = step % recipe.train.checkpointing_steps == 0
-    if looks:
-        look(run)
     if draws:
         draw(run)
+    if looks:
+        look(run)
     if saves:
         save(run)
     return looks or draws or saves

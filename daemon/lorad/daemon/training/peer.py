@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -12,8 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from lorad.daemon.training.loop import train
-from lorad.daemon.training.peers import MEETING, meet
+from lorad.shared.errors import LoradError
 from lorad.shared.messages import AnyReport, Assignment, Order
 
 PR_SET_PDEATHSIG = 1
@@ -38,9 +38,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the run decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    from lorad.daemon.training.loop import train  # after that: it takes seconds
+    from lorad.daemon.training.peers import COUNT, MEETING, RANK, meet
+
     task = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Assignment)
-    rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    train(task, Silent(), meet(Path(os.environ[MEETING]), rank, count))
+    rank, count = int(os.environ[RANK]), int(os.environ[COUNT])
+    with contextlib.suppress(LoradError):  # the run meets the same, and says it
+        train(task, Silent(), meet(Path(os.environ[MEETING]), rank, count))
+    while True:  # the run still draws and saves, and then ends this process
+        signal.pause()
 
 
 if __name__ == "__main__":

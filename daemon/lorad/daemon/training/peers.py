@@ -1,4 +1,4 @@
-"""Several processes that share each step of one run: accelerate's ranks, started by the run itself.
+"""Several processes that share each step of one run, started by the run itself.
 
 Every process does the same work on its own rows of each batch, in lockstep. Rank 0 is the run: it
 alone hears orders, reports, draws and saves. What it hears it tells the others before each step.
@@ -9,18 +9,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import msgspec
 import torch
 import torch.distributed as dist
+from accelerate.utils import check_cuda_p2p_ib_support
 
 from lorad.shared.messages import Assignment
 
@@ -28,24 +30,21 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 PATIENCE = timedelta(hours=6)
 """Others wait so long for rank 0 to encode, draw or save."""
-MEETING = "LORAD_MEETING"
-"""Names the file through which the processes find each other."""
+MEETING_PATIENCE = timedelta(minutes=10)
+"""For a process to start, and on cards for a sum of gradients."""
+RANK, COUNT, MEETING = "LORAD_RANK", "LORAD_COUNT", "LORAD_MEETING"
+"""Tell a process which one it is, of how many, and the file through which they find each other."""
 
 
 class Peers:
     """The processes of one run, seen from one of them; alone, every question answers itself."""
 
-    def __init__(
-        self, rank: int = 0, count: int = 1, spawned: Sequence[subprocess.Popen[bytes]] = ()
-    ):
-        """`spawned` are the others, where this is rank 0."""
+    def __init__(self, rank: int = 0, count: int = 1, others: Others | None = None):
+        """`others` are those that rank 0 started."""
         self.rank = rank
         self.count = count
-        self._spawned = spawned
-        self._ending = False
+        self._others = others
         self._host = dist.new_group(backend="gloo", timeout=PATIENCE) if count > 1 else None
-        for process in spawned:
-            threading.Thread(target=self._watch, args=(process,), daemon=True).start()
 
     @property
     def leads(self) -> bool:
@@ -90,21 +89,59 @@ class Peers:
 
     def end(self) -> None:
         """Have the others gone."""
-        self._ending = True
-        for process in self._spawned:
-            process.kill()
-            process.wait()
-        if self.count > 1 and dist.is_initialized():
+        if self._others is not None:
+            self._others.end()
             dist.destroy_process_group()
 
+
+class Others:
+    """The processes that rank 0 started."""
+
+    def __init__(self, task: Assignment, count: int) -> None:
+        """Start them; from here on one that dies ends the run."""
+        self._folder = Path(tempfile.mkdtemp(prefix="lorad-"))
+        self.meeting = self._folder / "meeting"
+        self._ending = threading.Event()
+        self._processes = [self._start(task, rank, count) for rank in range(1, count)]
+
+    def _start(self, task: Assignment, rank: int, count: int) -> subprocess.Popen[bytes]:
+        place = {RANK: str(rank), COUNT: str(count), MEETING: str(self.meeting)}
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "lorad.daemon.training.peer"],
+            stdin=subprocess.PIPE,
+            env={**os.environ, **place},
+        )
+        threading.Thread(target=self._watch, args=(process,), daemon=True).start()
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(msgspec.msgpack.encode(task))
+        return process
+
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        code = process.wait()
-        if not self._ending:
-            # The others wait in a collective that can no longer end; the daemon queues a run that
-            # died again, and its last checkpoint is whole.
-            log.error("A process of this run died (%s), so it ends here.", code)
-            logging.shutdown()
-            os._exit(1)
+        process.wait()
+        if not self._ending.is_set():
+            self._die(process)
+
+    def _die(self, process: subprocess.Popen[bytes]) -> NoReturn:
+        """End with a process that died: none of them ends by itself.
+
+        The others wait in a collective that can no longer end; the daemon queues a run that died
+        again, and its last checkpoint is whole.
+        """
+        log.error("A process of this run died (%s), so it ends here.", process.returncode)
+        logging.shutdown()
+        os._exit(1)
+
+    def end(self) -> None:
+        """Have them gone, and what they met through."""
+        for process in self._processes:
+            if process.poll() is not None:
+                self._die(process)  # whatever this process has come across since
+        self._ending.set()
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def gather(task: Assignment) -> Peers:
@@ -115,40 +152,25 @@ def gather(task: Assignment) -> Peers:
     count = task.recipe.train.num_processes
     if count == 1:
         return Peers()
-    meeting = Path(tempfile.mkdtemp(prefix="lorad-")) / "meeting"
-    spawned = []
-    for rank in range(1, count):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lorad.daemon.training.peer"],
-            stdin=subprocess.PIPE,
-            env={**os.environ, **_place(rank, count), MEETING: str(meeting)},
-        )
-        assert process.stdin is not None
-        with process.stdin as pipe:
-            pipe.write(msgspec.msgpack.encode(task))
-        spawned.append(process)
-    os.environ.update(_place(0, count))
-    return meet(meeting, 0, count, spawned)
+    others = Others(task, count)
+    return meet(others.meeting, 0, count, others)
 
 
-def meet(
-    meeting: Path, rank: int, count: int, spawned: Sequence[subprocess.Popen[bytes]] = ()
-) -> Peers:
+def meet(meeting: Path, rank: int, count: int, others: Others | None = None) -> Peers:
     """Join the others through a file that only this user reads, not an open port."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(rank)
+        if not check_cuda_p2p_ib_support():  # cards that do without, and drivers that fail at it
+            os.environ.setdefault("NCCL_P2P_DISABLE", "1")
+            os.environ.setdefault("NCCL_IB_DISABLE", "1")
+    # accelerate is told nothing of ranks: it would ask for a port, and set the threads again.
     dist.init_process_group(
         backend="nccl" if cuda else "gloo",
         init_method=f"file://{meeting}",
         rank=rank,
         world_size=count,
-        timeout=PATIENCE,
+        timeout=MEETING_PATIENCE,
     )
-    return Peers(rank, count, spawned)
-
-
-def _place(rank: int, count: int) -> dict[str, str]:
-    """What accelerate reads to learn where it is."""
-    return {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+    return Peers(rank, count, others)

@@ -31,14 +31,15 @@ def lighter(plan: Plan, share: int, *, may_checkpoint: bool) -> Plan | None:
     """
     if may_checkpoint and not plan.gradient_checkpointing:
         return replace(plan, gradient_checkpointing=True)
-    if plan.split * 2 <= share:
-        return replace(plan, split=plan.split * 2)
+    if plan.split < share:
+        return replace(plan, split=min(plan.split * 2, share))
     return None
 
 
 def shares(batch: int, processes: int, rank: int, split: int) -> Iterator[slice]:
     """The rows of a micro-batch that one process takes, part by part; every row once over all."""
     size = batch // processes
+    split = min(split, size)  # a plan may come from a run with fewer processes
     first = rank * size
     edges = [first + size * part // split for part in range(split + 1)]
     for start, end in itertools.pairwise(edges):

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from accelerate.utils.memory import should_reduce_batch_size
 from peft.tuners.tuners_utils import BaseTunerLayer
 from PIL import Image
 
+from lorad.daemon.training.device import is_full_card
 from lorad.daemon.training.families import Family
 from lorad.daemon.training.files import write_atomically
 from lorad.daemon.training.sheets import before_after, read_rounds
@@ -30,8 +30,6 @@ THUMB_BYTES = 8192
 THUMB_SIDES = (64, 56, 48, 40, 32, 24)
 BATCH_PIXELS = 512 * 512
 """Drawn at once; on small pictures most of a step is overhead that a batch shares."""
-FULL_CARD = ("ALLOC_FAILED", "out of memory", "INSUFFICIENT_RESOURCES", "unable to find an engine")
-"""What cuBLAS and cuDNN say of a full card; torch passes it on as a plain RuntimeError."""
 
 
 @dataclass(frozen=True)
@@ -233,13 +231,6 @@ def resting(modules: Iterable[torch.nn.Module]) -> Iterator[None]:
     finally:
         for module, training in before:
             module.train(training)
-
-
-def is_full_card(error: RuntimeError) -> bool:
-    """Whether it is what torch, cuBLAS or cuDNN raise where memory is short."""
-    if isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error):
-        return True
-    return any(words in str(error) for words in FULL_CARD)
 
 
 def make_thumb(picture: Image.Image) -> tuple[int, int, bytes]:

@@ -17,7 +17,7 @@ from lorad.daemon.training.data.dataset import Dataset
 from lorad.daemon.training.device import Place
 from lorad.daemon.training.ema import Ema, shown
 from lorad.daemon.training.families import Family
-from lorad.daemon.training.health import Health
+from lorad.daemon.training.health import IN_A_ROW_SCALED, Health
 from lorad.daemon.training.late import LateFigures
 from lorad.daemon.training.lora import draws_dropout
 from lorad.daemon.training.metadata import About
@@ -92,7 +92,6 @@ class Run:
     health: Health = field(default_factory=Health)
     figures: LateFigures = field(default_factory=LateFigures)
     changes: list[str] = field(default_factory=list)
-    stops_early: bool = False
     looked: int | None = None
     """The step of the last validation."""
 
@@ -104,11 +103,19 @@ class Run:
         self.inner = self.optimizer.optimizer
         self.fused = bool(self.inner.defaults.get("fused"))
         self.drops_out = draws_dropout(self.recipe)
+        self.scaled = self.place.accelerator.scaler is not None
+        if self.scaled:
+            self.health.limit = IN_A_ROW_SCALED
 
     @property
     def learning_rate(self) -> float:
         """At its height."""
         return self.recipe.train.learning_rate
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether validation has not improved for as long as the recipe's patience."""
+        return self.validator is not None and self.best.stop(self.recipe.validate.patience)
 
     def tell(self, phase: str) -> None:
         """What it does now; nothing: it trains."""
@@ -132,13 +139,20 @@ class Run:
         self.line.report(NoteReport(step=self.step, kind="changed", text=text))
 
     def adopt(self, recipe: Recipe) -> None:
-        """Go on by a recipe of which only what may change has changed."""
-        self.recipe = recipe
-        self.last_step = steps_of(recipe, self.dataset)
-        self.rates = learning_rates(recipe, self.last_step)
-        rates = (recipe.train.learning_rate, recipe.train.text_encoder_lr)
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=False):
-            group["initial_lr"] = rate or recipe.train.learning_rate
+        """Go on by a recipe of which only what may change has changed.
+
+        Raises:
+            WrongValue: its schedule does not fit the run's length, and nothing was changed.
+        """
+        last_step = steps_of(recipe, self.dataset)
+        rates = learning_rates(recipe, last_step)
+        self.recipe, self.last_step, self.rates = recipe, last_step, rates
+        self.checkpoints.keep = recipe.output.keep
+        self.trackers.every = recipe.log.every_n_steps
+        train = recipe.train
+        heights = (train.learning_rate, train.text_encoder_lr or train.learning_rate)
+        for group, height in zip(self.inner.param_groups, heights, strict=False):
+            group["initial_lr"] = height
 
     def state(self, optimizer: dict[str, Any]) -> State:
         """For a checkpoint; `optimizer` is what it keeps besides tensors."""
@@ -156,6 +170,7 @@ class Run:
             plan=self.plan,
             processes=self.peers.count,
             best=self.best,
+            looked=self.looked,
             changes=self.changes,
             scaler=scaler.state_dict() if scaler is not None else None,
         )

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 
+from lorad.daemon.training import keyed
 from lorad.daemon.training.checkpoint import Checkpoints, State, Tensors
 from lorad.daemon.training.data import find_validation
 from lorad.daemon.training.data.cache import Cache
@@ -93,7 +95,7 @@ def prepare(task: Assignment, line: Line, peers: Peers) -> Run:
     checkpoints = Checkpoints(folder, recipe.output.keep)
     if task.fresh and peers.leads:
         checkpoints.clear()
-    found = checkpoints.load()
+    found = None if task.fresh else checkpoints.load()
     if found is not None:
         refuse_other_recipe(found[0], recipe, folder)
     with peers.lead_first():
@@ -123,8 +125,12 @@ def load(task: Assignment, line: Line, *, fresh: bool, threads: int | None) -> L
     refuse_unfit(recipe, recipe_folder)
     place = find_place(recipe, threads)
     say(line, "reading the pictures and loading the model")
+
+    def tell(done: int) -> None:
+        say(line, f"looking at pictures, {done} so far")
+
     with ThreadPoolExecutor(1, "pictures") as aside:
-        found = aside.submit(find_pictures, task, fresh=fresh)
+        found = aside.submit(find_pictures, task, tell, fresh=fresh)
         family = load_family(recipe.model, recipe_folder, place.device, place.dtype)
         pictures = found.result()
     log.info("%d pictures, %d held out", len(pictures.items), len(pictures.held_items))
@@ -140,19 +146,22 @@ def load(task: Assignment, line: Line, *, fresh: bool, threads: int | None) -> L
     return Loaded(place, family, objective, dataset, validator, pictures)
 
 
-def find_pictures(task: Assignment, *, fresh: bool) -> Pictures:
+def find_pictures(task: Assignment, tell: Callable[[int], None], *, fresh: bool) -> Pictures:
     """All pictures of the recipe, looked over and held to the manifest; which are held out.
 
     Raises:
         DataError: they cannot be used, or changed since the run began.
     """
     recipe, recipe_folder = task.recipe, Path(task.recipe_folder)
-    found = survey(recipe, recipe_folder, Path(task.cache), ports_of(recipe, recipe_folder))
+    ports = ports_of(recipe, recipe_folder)
+    found = survey(recipe, recipe_folder, Path(task.cache), ports, tell)
     for text in report_lines(found.report):
         log.info("%s", text)
     for problem in found.problems:
         raise problem
     items, apart = found.items, find_validation(recipe, recipe_folder)
+    # A picture of the same name may be trained.
+    apart = [dataclasses.replace(item, name=f"[validate]/{item.name}") for item in apart]
     manifest = Path(task.folder) / "manifest.json"
     entries = hold(items + apart, manifest, fresh=fresh, index=found.index)
     share = recipe.validate.split
@@ -163,7 +172,10 @@ def find_pictures(task: Assignment, *, fresh: bool) -> Pictures:
     sides: tuple[list[tuple[Item, Entry]], list[tuple[Item, Entry]]] = ([], [])
     for pair, is_out in zip(zip(items + apart, entries, strict=True), out, strict=True):
         sides[is_out].append(pair)
-    kept, held = sides[0], sides[1][: recipe.validate.max_pictures]
+    kept, held = sides
+    if len(held) > recipe.validate.max_pictures:
+        drawn = keyed.order(len(held), recipe.train.seed, 0)[: recipe.validate.max_pictures]
+        held = [held[row] for row in sorted(drawn)]
     return Pictures(
         [item for item, _ in kept], [entry for _, entry in kept],
         [item for item, _ in held], [entry for _, entry in held],
@@ -247,13 +259,13 @@ def restore(run: Run, state: State, tensors: Tensors) -> None:
         run.ema.restore(tensors.ema)
     if state.scaler is not None and run.place.accelerator.scaler is not None:
         run.place.accelerator.scaler.load_state_dict(state.scaler)
-    run.follow(state.plan)
-    run.step, run.best = state.step, state.best
+    run.step, run.best, run.looked = state.step, state.best, state.looked
 
 
 def go_on(run: Run, state: State, tensors: Tensors) -> None:
     """Go on from a checkpoint, and say what is not as it was."""
     restore(run, state, tensors)
+    run.follow(state.plan)
     log.info("Goes on from the checkpoint of step %d", state.step)
     run.about = dataclasses.replace(run.about, started=state.started)
     run.changes = list(state.changes)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import logging
 
 import torch
 
 from lorad.daemon.training.compiled import compile_network, count_layers, pays_back
+from lorad.daemon.training.device import is_full_card
 from lorad.daemon.training.flat import clear
 from lorad.daemon.training.lora import seed_dropout
 from lorad.daemon.training.optimizer import set_learning_rate
@@ -41,9 +41,12 @@ def gradients(run: Run) -> torch.Tensor:
     """
     while True:
         loss = None
-        # Freed after this block, not in it: the error holds the step's tensors until then.
-        with contextlib.suppress(torch.OutOfMemoryError):
+        try:
             loss = own_gradients(run)
+        except RuntimeError as error:  # torch.OutOfMemoryError is one
+            if not is_full_card(error):
+                raise
+        # Freed from here on, not in the block above: the error holds the step's tensors there.
         if not run.peers.any(loss is None):
             assert loss is not None
             return run.peers.sum([p.grad for p in run.trained if p.grad is not None], loss)
@@ -73,16 +76,17 @@ def own_gradients(run: Run) -> torch.Tensor:
 
 
 def update(run: Run, good: torch.Tensor) -> None:
-    """Move the adapter, unless a figure is no number: then nothing moves.
+    """Move the adapter, unless a figure is no number: then it stays.
 
-    A fused optimiser reads `good` on the device, so the host need not wait for it.
+    On a GPU a fused optimiser reads `good` there, so that the host need not wait for it.
     """
     scaled = run.place.accelerator.scaler is not None  # and skips such steps by itself
-    if run.fused and not scaled:
+    if run.fused and not scaled and good.is_cuda:
         run.inner.found_inf = (~good).float()
-        run.optimizer.step()
-    elif scaled or bool(good):
-        run.optimizer.step()
+    elif not scaled and not bool(good):
+        clear(run.trained)
+        return
+    run.optimizer.step()
     if run.ema is not None:
         run.ema.update(run.moved, run.step)
     clear(run.trained)

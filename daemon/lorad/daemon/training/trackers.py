@@ -27,7 +27,7 @@ class Trackers:
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         """The thread starts them; `folder` gets what they write locally."""
-        self._every = recipe.log.every_n_steps
+        self.every = recipe.log.every_n_steps
         self._inbox: queue.Queue[tuple[dict[str, float], int] | None] = queue.Queue(WAITING)
         self._thread: threading.Thread | None = None
         if recipe.log.report_to:
@@ -38,7 +38,7 @@ class Trackers:
 
     def tell(self, step: int, figures: Mapping[str, float], *, always: bool = False) -> None:
         """Figures of a step; every n-th one unless `always`. Never waits."""
-        if self._thread is not None and (always or step % self._every == 0):
+        if self._thread is not None and (always or step % self.every == 0):
             try:
                 self._inbox.put_nowait((dict(figures), step))
             except queue.Full:

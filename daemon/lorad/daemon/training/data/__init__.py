@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def collect(recipe: Recipe, recipe_folder: Path, findings: Findings) -> list[Ite
             findings.problems.append(error)
             found = []
         blocks.append([replace(item, block=number) for item in found])
-    return _with_unique_names(blocks, [data.source for data in recipe.data])
+    return _with_unique_names(blocks)
 
 
 def find_validation(recipe: Recipe, recipe_folder: Path) -> list[Item]:
@@ -90,12 +89,12 @@ def _find(data: Data, recipe_folder: Path, findings: Findings) -> list[Item]:
     return scan_folder(folder, recipe_folder, data, tree, findings)
 
 
-def _with_unique_names(blocks: list[list[Item]], sources: list[str]) -> list[Item]:
-    """Names as they are in one set; with their set's before them where there are several."""
+def _with_unique_names(blocks: list[list[Item]]) -> list[Item]:
+    """Names as they are in one set; with its number before them where there are several.
+
+    Not with its path: a set may be moved while a run is paused.
+    """
     items = [item for block in blocks for item in block]
     if len(blocks) == 1:
         return items
-    named = [replace(item, name=f"{sources[item.block]}/{item.name}") for item in items]
-    if max(Counter(item.name for item in named).values(), default=1) > 1:
-        return [replace(item, name=f"data[{item.block}]/{item.name}") for item in items]
-    return named
+    return [replace(item, name=f"data[{item.block}]/{item.name}") for item in items]

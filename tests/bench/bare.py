@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lorad.daemon.training.loop import train
-from lorad.shared.messages import AnyReport, Assignment, PointReport
+from lorad.shared.messages import AnyReport, Assignment, Order, PointReport
 from lorad.shared.recipe import load_recipe
 
 seconds: list[float] = []
@@ -22,6 +22,9 @@ class Nobody:
         for report in reports:
             if isinstance(report, PointReport) and report.point.step > 20:
                 seconds.append(4 / report.point.images_per_second)
+
+    def orders(self) -> list[Order]:
+        return []
 
 
 def assignment(recipe: Path, out: Path) -> Assignment:

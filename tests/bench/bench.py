@@ -1,6 +1,7 @@
 """The figures of docs/benchmarks.md: `make bench`, or `python tests/bench/bench.py NAME …`.
 
-`bench.py reference --reference FILE` needs a copy of diffusers' train_text_to_image_lora.py.
+`bench.py reference --reference FILE` needs a copy of diffusers' train_text_to_image_lora.py, and
+`bench.py quality --reference FILE` too.
 
 Machines are noisy: what can be is a ratio of two things measured in turn, in one run.
 """
@@ -25,6 +26,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import quality
+from many import COUNT, many
 from reference import STEPS, Reference, beside_reference, lorad, put_pictures
 from support import Daemon, eventually, small_recipe
 from terminal import Terminal
@@ -191,8 +194,10 @@ def main() -> None:
     parser.add_argument("--runner", type=Path, help="what runs it, if not python alone")
     parser.add_argument("--side", type=int, action="append", help="pixels: 64, 256, or both")
     parser.add_argument("--kind", action="append", help="eager, compiled, or both")
+    parser.add_argument("--steps", type=int, default=quality.STEPS, help="of quality")
+    parser.add_argument("--count", type=int, default=COUNT, help="pictures of many")
     args = parser.parse_args()
-    benches = dict(BENCHES)
+    benches = {**BENCHES, "many": functools.partial(many, count=args.count)}
     if args.reference:
         reference = Reference(args.reference.absolute(), args.runner)
         benches["reference"] = functools.partial(
@@ -200,6 +205,9 @@ def main() -> None:
             reference=reference,
             sides=tuple(args.side or STEPS),
             kinds=tuple(args.kind or ("eager", "compiled")),
+        )
+        benches["quality"] = functools.partial(
+            quality.quality, reference=reference, steps=args.steps
         )
     memory = psutil.virtual_memory().total / 2**30
     print(

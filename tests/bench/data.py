@@ -1,4 +1,7 @@
-"""What encoded data cost: data.py FOLDER prints the figures of the cache and of a batch."""
+"""What encoded data cost: data.py FOLDER prints the figures of the cache and of a batch.
+
+data.py FOLDER RECIPE prints only what the cache adds to the encoding of the recipe's pictures.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from accelerate import Accelerator
 
 from lorad.daemon.training import keyed
 from lorad.daemon.training.data import find_items
-from lorad.daemon.training.data.cache import Cache
+from lorad.daemon.training.data.cache import Cache, Tensors, Writer
 from lorad.daemon.training.data.dataset import Dataset
 from lorad.daemon.training.data.encoder import Encoded, Encoder
 from lorad.daemon.training.data.manifest import hold
@@ -21,7 +24,7 @@ from lorad.daemon.training.data.work import Picture, Shape
 from lorad.daemon.training.device import Place
 from lorad.daemon.training.families import load_family
 from lorad.shared import shipped
-from lorad.shared.recipe import Recipe, parse_recipe
+from lorad.shared.recipe import Recipe, load_recipe, parse_recipe
 
 CPU = torch.device("cpu")
 PLACE = Place(Accelerator(cpu=True), CPU, torch.float32, True, 1)
@@ -86,43 +89,62 @@ class Scales:
     scaling_factor, shift_factor = 0.18215, 0.0
 
 
-def writing(folder: Path) -> str:
-    """The demo's pictures through the shipped model: what the cache adds to their encoding."""
-    items = find_items(recipe(), shipped.DEMO)
+class Unwritten(Writer):
+    """Keeps everything in memory."""
+
+    def put(self, key: str, entry: Tensors) -> None:
+        self.lost[key] = entry
+
+
+class NoCache(Cache):
+    """Holds nothing and writes nothing."""
+
+    def writer(self, group: str) -> Writer:
+        return Unwritten(self._group(group))
+
+
+class Measured(Cache):
+    """Knows how long it wrote."""
+
+    seconds = 0.0
+
+    def writer(self, group: str) -> Writer:
+        writer = super().writer(group)
+        flush = writer.flush
+
+        def timed_flush() -> None:
+            began = time.perf_counter()
+            flush()
+            self.seconds += time.perf_counter() - began
+
+        writer.flush = timed_flush  # type: ignore[method-assign]
+        return writer
+
+
+def writing(folder: Path, made: Recipe, recipe_folder: Path) -> str:
+    """A recipe's pictures through the shipped model: what the cache adds to their encoding."""
+    items = find_items(made, recipe_folder)
     folder.mkdir(parents=True)
     entries = hold(items, folder / "manifest.json", fresh=True)
-    family = load_family(recipe().model, Path(), CPU, torch.float32)
-    shares, totals = [], []
+    family = load_family(made.model, recipe_folder, CPU, torch.float32)
+
+    def encode(cache: Cache) -> float:
+        encoder = Encoder(family, cache, PLACE, lambda _: None)
+        return timed(lambda: encoder.encode(items, entries, made), 1)
+
+    encode(NoCache(folder / "none"))  # the first ones of a process are slower
+    plain, ratios, shares = [], [], []
     for number in range(5):
-        spent = [0.0]
-        cache = Cache(folder / str(number))
-        make = cache.writer
-
-        def measured(group: str, make=make, spent=spent):
-            writer = make(group)
-            flush = writer.flush
-
-            def timed_flush() -> None:
-                began = time.perf_counter()
-                flush()
-                spent[0] += time.perf_counter() - began
-
-            writer.flush = timed_flush
-            return writer
-
-        cache.writer = measured  # type: ignore[method-assign]
-        began = time.perf_counter()
-        Encoder(family, cache, PLACE, lambda _: None).encode(items, entries, recipe())
-        totals.append(time.perf_counter() - began)
-        shares.append(spent[0] / (totals[-1] - spent[0]))
-    again = timed(
-        lambda: Encoder(family, Cache(folder / "0"), PLACE, lambda _: None).encode(
-            items, entries, recipe()
-        )
-    )
+        plain.append(encode(NoCache(folder / "none")))
+        cache = Measured(folder / str(number))
+        seconds = encode(cache)
+        ratios.append(plain[-1] / seconds)
+        shares.append(cache.seconds / seconds)
+    again = statistics.median(encode(Cache(folder / "0")) for _ in range(5))
     return (
-        f"{len(items)} pictures encoded in {statistics.median(totals):.2f} s, of which writing"
-        f" {statistics.median(shares):.1%}; from the cache in {again * 1e3:.0f} ms"
+        f"{len(items)} pictures encoded at {len(items) / statistics.median(plain):.1f} images/s,"
+        f" with the cache being written at {statistics.median(ratios):.3f} of that (writing itself"
+        f" is {statistics.median(shares):.2%} of the time); from the cache in {again * 1e3:.0f} ms"
     )
 
 
@@ -136,7 +158,11 @@ def recipe(data: str = "", more: str = "") -> Recipe:
 def main() -> None:
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
-    print(writing(folder / "writing"))
+    if len(sys.argv) > 2:
+        path = Path(sys.argv[2])
+        print(writing(folder, load_recipe(path)[0], path.parent))
+        return
+    print(writing(folder / "writing", recipe(), shipped.DEMO))
     print(opening(folder / "opening", 10_000))
     parts = [batches(size, exact) for size in (64, 512) for exact in (True, False)]
     print("a batch of four: " + "; ".join(parts))

@@ -74,7 +74,8 @@ class Reference:
     script: Path
     runner: Path | None
 
-    def command(self, folder: Path, side: int) -> list[str]:
+    def command(self, folder: Path, side: int, **others: object) -> list[str]:
+        """The pictures are in `folder`; `others` are the script's options, by their names."""
         runner = [str(self.runner)] if self.runner else []
         options = {
             "pretrained_model_name_or_path": shipped.MODELS["emoji"],
@@ -88,6 +89,7 @@ class Reference:
             "output_dir": folder / "reference",
             "report_to": "comet_ml",  # not installed, so no tracker costs it time
             "mixed_precision": "no",
+            **others,
         }
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
         return [*runner, str(self.script), *words]
@@ -164,19 +166,23 @@ def lorad(folder: Path, out: Path, side: int, *, compiled: bool = False) -> list
     return [str(HERE / "bare.py"), str(recipe), str(out / "run")]
 
 
-def take(out: Path, command: list[str]) -> Taken:
-    """Run it to its end, with caches of its own so that every start is the first."""
-    marks = out / "marks.json"
-    env = {
+def environment(out: Path) -> dict[str, str]:
+    """For a process that is not to find what another one cached."""
+    return {
         **os.environ,
         "HF_DATASETS_CACHE": str(out / "datasets"),
         "HF_HUB_OFFLINE": "1",
         "TORCHINDUCTOR_CACHE_DIR": str(out.parent / "compiled"),  # shared: it takes minutes
     }
+
+
+def take(out: Path, command: list[str]) -> Taken:
+    """Run it to its end, with caches of its own so that every start is the first."""
+    marks = out / "marks.json"
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, str(HERE / "marks.py"), str(marks), str(began), *command],
-        env=env, capture_output=True, text=True,
+        env=environment(out), capture_output=True, text=True,
     )  # fmt: skip
     if not marks.exists():
         raise SystemExit(f"{' '.join(command)}\n{done.stderr[-4000:]}")

@@ -10,7 +10,8 @@ from typing import Any
 
 from bare import Nobody, assignment
 
-from lorad.daemon.training import loop, setup
+from lorad.daemon.training import loop, setup, step
+from lorad.daemon.training.peers import Peers
 
 WARM = 10
 spent: Counter[str] = Counter()
@@ -47,14 +48,14 @@ def note_end(owner: Any, name: str) -> None:
 
 
 def main() -> None:
-    run = setup.prepare(assignment(Path(sys.argv[1]), Path(sys.argv[2])), Nobody())
+    run = setup.prepare(assignment(Path(sys.argv[1]), Path(sys.argv[2])), Nobody(), Peers())
     timed(run.dataset, "batch", "data")
     timed(run.family, "predict", "forward")
     timed(run.place.accelerator, "backward", "backward")
     timed(run.place.accelerator, "clip_grad_norm_", "optimiser")
     timed(run.optimizer, "step", "optimiser")
-    timed(loop, "clear", "optimiser")
-    note_end(loop, "clear")
+    timed(step, "clear", "optimiser")
+    note_end(step, "clear")
     loop.run_steps(run)
     total = ends[-1] - ends[WARM - 1]
     spent["everything else"] = total - sum(spent.values())

@@ -364,7 +364,11 @@ def test_sd3() -> None:
     )
     objective = recipe.objective
     assert (objective.weighting_scheme, objective.mode_scale) == ("mode", 1.1)
-    assert objective.logit_mean == -0.5
+    assert objective.logit_mean == 0.0
+    assert (
+        '--logit_mean: it has no effect: only weighting_scheme = "logit_normal" has it.'
+        " It is left out." in imported.remarks
+    )
     assert not objective.precondition_outputs
     assert recipe.train.train_batch_size == 4
     assert "snr_gamma" not in imported.recipe

@@ -427,12 +427,14 @@ def test_lycoris() -> None:
     lora = recipe_of("--network_module=lycoris.kohya --network_args preset=attn-mlp").lora
     assert (lora.target_modules, lora.conv_rank) == ("attention+ff", None)
     imported = import_source(f"{BASE} --network_module=lycoris.kohya --network_args algo=boft")
-    assert "lorad has no boft" in remark_of(imported, "--network_args algo")
+    assert "lorad does not know `boft`" in remark_of(imported, "--network_args algo")
 
 
 def test_losses() -> None:
-    objective = recipe_of("--debiased_estimation_loss --v_parameterization --ip_noise_gamma=0.1 "
-                          "--zero_terminal_snr --prior_loss_weight=0.5").objective  # fmt: skip
+    objective = recipe_of(
+        "--debiased_estimation_loss --v_parameterization --ip_noise_gamma=0.1 "
+        "--zero_terminal_snr --reg_data_dir=r --prior_loss_weight=0.5"
+    ).objective
     assert (objective.snr_weighting, objective.prediction_type) == ("debiased", "v_prediction")
     assert (objective.input_perturbation, objective.prior_loss_weight) == (0.1, 0.5)
     assert objective.rescale_betas_zero_snr
@@ -541,3 +543,76 @@ def test_a_dataset_file_alone_lacks_a_model(tmp_path: Path) -> None:
     (tmp_path / "d.toml").write_text(DATASET)
     with pytest.raises(CannotImport, match="names no base model"):
         import_config(None, str(tmp_path / "d.toml"))
+
+
+def test_what_a_recipe_refuses_is_left_out_with_a_remark() -> None:
+    """kohya puts up with a smallest bucket above the resolution, and with idle numbers."""
+    imported = import_source(
+        BASE + " --resolution=128 --enable_bucket --min_bucket_reso=256 --max_bucket_reso=512 "
+        "--optimizer_type=prodigy --learning_rate=1e-4 --max_train_steps=10 --lr_warmup_steps=10 "
+        "--lr_scheduler=cosine --prior_loss_weight=0.5"
+    )
+    recipe = parse_recipe(imported.recipe)
+    assert recipe.buckets.min_bucket_reso is None
+    assert recipe.train.learning_rate == 1.0
+    assert recipe.schedule.lr_warmup_steps is None
+    said = "\n".join(imported.remarks)
+    for sentence in ("more than train.resolution", "1.0 is written", "would be warm-up", "is_reg"):
+        assert sentence in said
+
+
+TOKEN = "hf_notARealOneAtAll"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"--seed={TOKEN}",
+        f"--network_args {TOKEN}",
+        f"--optimizer_args betas={TOKEN}(",
+        f"--save_precision={TOKEN}",
+        f"--resolution=1,2,{TOKEN}",
+        f"--max_train_steps={'x' * 30}",
+    ],
+)
+def test_a_token_in_the_wrong_place_is_not_printed(words: str) -> None:
+    with pytest.raises(CannotImport, match="its value is n") as caught:
+        import_source(f"{BASE} {words}")
+    assert TOKEN not in str(caught.value)
+    assert "xxxx" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"--optimizer_type={TOKEN}",
+        f"--lr_scheduler={TOKEN}",
+        f"--network_module={TOKEN}",
+        f"--hub_token={TOKEN}",
+        f"--caption_extension={TOKEN}",
+        f"--huber_schedule={TOKEN} --loss_type=huber",
+        f"--network_module=lycoris.kohya --network_args algo={TOKEN} preset={TOKEN}",
+    ],
+)
+def test_a_token_is_in_no_remark(words: str) -> None:
+    imported = import_source(f"{BASE} {words}")
+    assert TOKEN not in "".join(imported.remarks) + imported.recipe
+
+
+def test_a_variable_cannot_grow_without_end() -> None:
+    lines = ["A=xxxxxxxxxx", *['A="$A$A"'] * 40, f"{BASE} --output_name=$A"]
+    with pytest.raises(CannotImport, match=r"The variable \$A .* beyond 1,000,000 characters"):
+        import_source("\n".join(lines))
+
+
+def test_prompts_in_a_thousand_brackets(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.json"
+    path.write_text("[" * 100_000)
+    imported = import_source(f"{BASE} --sample_prompts={path}")
+    assert "it is not of kohya's form" in remark_of(imported, "--sample_prompts")
+
+
+def test_a_files_name_stays_in_its_comment(tmp_path: Path) -> None:
+    path = tmp_path / "a\nname = 1.toml"
+    path.write_text(CONFIG)
+    assert parse_recipe(import_config(str(path), None).recipe).name == "my-cat"

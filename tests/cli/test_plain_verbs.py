@@ -22,7 +22,7 @@ def test_version(lorad: Lorad) -> None:
     assert lorad("version").stdout == f"lorad {version('lorad')}\n"
     assert lorad("--version").stdout == lorad("version").stdout
     said = json.loads(lorad("version", "--json").stdout)
-    assert said == {"schema": 1, "version": version("lorad"), "protocol": 1}
+    assert said == {"schema": 1, "version": version("lorad"), "protocol": 2}
 
 
 def test_help_names_every_verb(lorad: Lorad) -> None:
@@ -144,3 +144,13 @@ def test_a_recipes_path_alone_is_add(lorad: Lorad, work: Path) -> None:
     ended = lorad("./a.toml", "--stash")
     assert ended.returncode == 3
     assert "No daemon is running here" in ended.stderr
+
+
+def test_set_says_from_when_on_it_holds() -> None:
+    from lorad.tui.commands.set import when
+
+    assert when(["learning_rate"]) == " from the next step on"
+    assert when(["num_processes", "data[1].path"]) == " when it starts again"
+    assert when(["learning_rate", "log.project"]) == (
+        " from the next step on; log.project when it starts again"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -56,8 +57,6 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 
 def transitions(daemon: Daemon, job_id: int) -> list[tuple[str, str, str]]:
-    import sqlite3
-
     with sqlite3.connect(daemon.home.database) as db:
         return db.execute(
             "SELECT event, cause, actor FROM transitions WHERE job = ? ORDER BY number", (job_id,)
@@ -139,7 +138,7 @@ def test_a_daemon_that_comes_back_knows_the_changes(make: Make, tmp_path: Path) 
         ({"rank": "8"}, "`lora.rank` of a job cannot be changed: the adapter was made with it", 2),
         ({"learning_rate": "-1"}, "`train.learning_rate` does not fit", 2),
         ({"patience": "3"}, "nothing is held out to look at", 2),
-        ({"learning_rate": "1", "seed": "1"}, "Say `train.seed` or `sample.seed`", 2),
+        ({"learning_rate": "1", "seed": "1"}, "Say `sample.seed`", 2),
     ],
 )
 def test_what_may_not_change_changes_nothing(
@@ -315,6 +314,42 @@ def test_more_cards_than_there_are_are_refused_at_once(make: Make, tmp_path: Pat
     with pytest.raises(RequestRefused, match=r"wants 4 GPUs at once .* this box has 2\."):
         daemon.client().ask(AddJob(recipe=text, folder=str(tmp_path)))
     assert daemon.client().ask(GetStatus()).jobs == []
+    job = add(daemon, tmp_path, "num_processes = 2\ntrain_batch_size = 4", stash=True)
+    with pytest.raises(RequestRefused, match=r"wants 4 GPUs at once .* this box has 2\."):
+        daemon.client().ask(SetJob(id=job.id, changes={"num_processes": "4"}))
+    recipe = parse_recipe(daemon.client().ask(GetRecipe(id=job.id)).recipe)
+    assert recipe.train.num_processes == 2, "nothing was changed"
+
+
+TICKING = """
+def train(task, line):
+    line.report(ReadyReport(step=1, last_step=40))
+    step = 0
+    while line.wanted == "run":
+        step += 1
+        line.report(point(step))
+        time.sleep(0.01)
+    return "yielded"
+"""
+
+
+def test_a_run_whose_recipe_no_lorad_reads_fails_with_its_sentence(
+    make: Make, tmp_path: Path
+) -> None:
+    """As after an update of lorad under a run that goes on."""
+    daemon = make(TICKING)
+    job = add(daemon, tmp_path)
+    daemon.wait_step(job.id, 1)
+    daemon.client().ask(SetJob(id=job.id, changes={"learning_rate": "0.25"}))
+    daemon.kill()
+    with sqlite3.connect(daemon.home.database) as db:
+        db.execute("UPDATE jobs SET recipe = 'x = 1'")
+    db.close()
+    daemon.start()
+    job = daemon.wait_state(job.id, "failed")
+    assert "unknown key `x`" in job.status.reason  # type: ignore[union-attr]
+    text = daemon.client().ask(GetRecipe(id=job.id)).recipe
+    assert text == "x = 1\n# lorad set: train.learning_rate = 0.25\n"
 
 
 CHILD = """
@@ -326,6 +361,21 @@ def train(task, line):
         time.sleep(0.01)
     os._exit(9)
 """
+
+
+def test_what_a_run_left_behind_while_no_daemon_was_here_is_ended(
+    make: Make, tmp_path: Path
+) -> None:
+    daemon = make(CHILD)
+    job = daemon.wait_step(add(daemon, tmp_path).id, 1)
+    assert job.process is not None
+    child = psutil.Process(int(said(job)[0]))
+    daemon.kill()
+    os.kill(job.process.pid, signal.SIGKILL)
+    eventually(lambda: not psutil.pid_exists(job.process.pid))
+    assert child.is_running()
+    daemon.start()
+    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
 @pytest.mark.parametrize("adopted", [False, True])

@@ -309,6 +309,23 @@ def test_a_database_of_version_1_is_taken_over(tmp_path: Path) -> None:
     store.add_note(1, NoteReport(step=1, kind="best", text="a"))
     store.close()
     Store(path).close()
+    # Whoever goes back to the earlier lorad has the queue as it was.
+    with sqlite3.connect(tmp_path / "lorad.db.v1") as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+        assert db.execute("SELECT recipe FROM jobs").fetchall() == [(TEXT,)]
+    db.close()
+
+
+def test_another_programs_database_is_left_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "lorad.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE letters (text)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreUnreadable, match="it is the database of another program"):
+        Store(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["lorad.db"]
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from lorad.shared.errors import CannotChange, KeyUnclear, RecipeError, UnknownKey, WrongValue
 from lorad.shared.recipe import Recipe, parse_recipe, template
 from lorad.shared.recipe.changes import (
+    AT_THE_NEXT_START,
     MAY_CHANGE,
     SECTIONS,
     Change,
@@ -15,6 +16,8 @@ from lorad.shared.recipe.changes import (
     changed,
     changed_source,
     full_key,
+    is_late,
+    may_change,
     merge_changes,
     plain_changes,
 )
@@ -74,9 +77,14 @@ def test_what_changes(name: str, value: str, ask, now: object) -> None:  # type:
         ("learnin_rate", "1", UnknownKey, "Did you mean `train.learning_rate`?"),
         ("train.rank", "1", UnknownKey, "Did you mean `lora.rank`?"),
         ("a.b.c", "1", UnknownKey, "unknown key `a.b.c`"),
-        ("seed", "1", KeyUnclear, "Say `train.seed` or `sample.seed`."),
+        ("seed", "1", KeyUnclear, "in a recipe. Say `sample.seed`."),
+        ("split", "0.1", CannotChange, "`data.split` of a job"),
+        ("a.b.c", "1", UnknownKey, "These can be set: data.path, train.learning_rate"),
+        ("report_to", "wandb", WrongValue, 'it is a list, such as ["wandb"]'),
+        ("report_to", '"wandb"', WrongValue, 'it is a list, such as ["wandb"]'),
+        ("learning_rate", "none", WrongValue, "expected a number"),
         ("train", "{}", WrongValue, "set one of its keys, such as train.learning_rate"),
-        ("data[1].path", "x", WrongValue, "there are 1 sets of pictures"),
+        ("data[1].path", "x", WrongValue, "there is one set of pictures"),
         ("rank", "8", CannotChange, "`lora.rank` of a job cannot be changed: the adapter was made"),
         ("train.seed", "8", CannotChange, "the steps so far were taken with it"),
         ("data.random_flip", "true", CannotChange, "`data.random_flip` of a job"),
@@ -142,6 +150,26 @@ def test_a_recipe_survives_being_written() -> None:
     assert parse_recipe(as_document(recipe)) == recipe
 
 
+def test_a_key_is_set_once() -> None:
+    with pytest.raises(WrongValue, match=r"`train.learning_rate` does not fit: it is set twice"):
+        apply_changes(RECIPE, {"learning_rate": "1", "train.learning_rate": "1"})
+
+
+def test_none_takes_a_key_out() -> None:
+    warm = plain_changes(RECIPE, {"lr_warmup_steps": "5", "num_train_epochs": "3"})
+    assert apply_changes(RECIPE, warm).schedule.lr_warmup_steps == 5
+    out = merge_changes(warm, plain_changes(RECIPE, {"lr_warmup_steps": "none"}))
+    assert apply_changes(RECIPE, out).schedule.lr_warmup_steps is None
+    assert parse_recipe(changed_source(TEXT, out)).schedule.lr_warmup_steps is None
+    # To take out one length does not take out the other.
+    out = merge_changes(out, plain_changes(RECIPE, {"max_train_steps": "none"}))
+    recipe = apply_changes(RECIPE, out)
+    assert (recipe.train.num_train_epochs, recipe.train.max_train_steps) == (3, None)
+    source = changed_source(TEXT, {"train.max_train_steps": "none"})
+    assert "# max_train_steps = 100" in source
+    assert parse_recipe(source).train.known_steps == 1000
+
+
 def stored(recipe: Recipe) -> dict[str, object]:
     """As a checkpoint has it."""
     return msgspec.json.decode(msgspec.json.encode(msgspec.to_builtins(recipe)))
@@ -174,3 +202,29 @@ def test_a_key_that_the_checkpoint_does_not_know_is_no_change() -> None:
     then = stored(RECIPE)
     del then["log"], then["train"]["compile"]  # type: ignore[attr-defined]
     assert changed(then, RECIPE) == []
+
+
+def test_what_a_struct_comes_to_is_no_change() -> None:
+    """`to_builtins` leaves tuples, which JSON does not have."""
+    recipe = apply_changes(RECIPE, {"report_to": '["wandb"]'})
+    assert changed(msgspec.to_builtins(recipe), recipe) == []
+
+
+def test_a_change_is_told_in_tomls_words() -> None:
+    now = apply_changes(RECIPE, {"report_to": '["wandb"]', "lr_warmup_steps": "5"})
+    assert [str(change) for change in changed(stored(RECIPE), now)] == [
+        "schedule.lr_warmup_steps was not set and is 5",
+        'log.report_to was [] and is ["wandb"]',
+    ]
+    assert [change.late for change in changed(stored(RECIPE), now)] == [False, True]
+    two = parse_recipe('name = "a"\n[[data]]\npath = "p"\n[[data]]\npath = "q"\n')
+    assert "data was 1 set of pictures and is 2" in map(str, changed(stored(RECIPE), two))
+
+
+def test_what_a_run_reads_at_its_start() -> None:
+    for key in AT_THE_NEXT_START:
+        assert may_change(key)
+        assert is_late(key)
+    assert is_late("data[1].path")
+    assert is_late("num_processes")
+    assert not is_late("learning_rate")

@@ -66,3 +66,8 @@ def test_verbs_have_participles_and_somewhere_to_be_used(verb: Verb) -> None:
 
 def test_hint_names_the_job() -> None:
     assert "lorad stash 3" in str(impossible(job_in("queued"), "pause"))
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if not can(state, "sample")])
+def test_whoever_wants_pictures_is_told_what_draws_them(state: State) -> None:
+    assert "lorad status" not in str(impossible(job_in(state), "sample"))

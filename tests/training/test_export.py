@@ -13,12 +13,13 @@ from diffusers.loaders.lora_conversion_utils import (
 from diffusers.utils import convert_unet_state_dict_to_peft
 from safetensors.torch import load_file, save_file
 
-from lorad.daemon.training.export import DIFFUSERS_FILE, export
+from lorad.daemon.training.export import export
 from lorad.daemon.training.keys import from_kohya
 from lorad.daemon.training.layers import Layer, live_layers
 from lorad.daemon.training.lora import attach
 from lorad.daemon.training.lora_file import read_lora, write_diffusers, write_kohya
 from lorad.shared import errors
+from lorad.shared.jobs import LORA_FILE
 
 from .adapters import ABOUT, Tiny, adapted, make_recipe, outputs
 from .key_maps import comfy_map
@@ -73,7 +74,7 @@ def test_our_diffusers_file_in_a_pipeline(tmp_path: Path, family: str, kind: str
     source = exported(family, full(family, LORA[kind]), tmp_path)
     pipe = source.pipeline()
     assert_differs(outputs(source), outputs(source, pipe))
-    pipe.load_lora_weights(tmp_path, weight_name=DIFFUSERS_FILE)
+    pipe.load_lora_weights(tmp_path, weight_name=LORA_FILE)
     assert_same(outputs(source, pipe), outputs(source))
 
 
@@ -93,13 +94,13 @@ def test_lokr_in_a_model_of_diffusers(tmp_path: Path, family: str) -> None:
     pipe = source.pipeline()
     network = getattr(pipe, source.network_name)
     network.load_lora_adapter(
-        tmp_path, weight_name=DIFFUSERS_FILE, prefix=source.network_name, adapter_name="a"
+        tmp_path, weight_name=LORA_FILE, prefix=source.network_name, adapter_name="a"
     )
     name = source.network_name
     assert_same({name: outputs(source, pipe)[name]}, {name: outputs(source)[name]})
 
 
-@pytest.mark.parametrize("file", [DIFFUSERS_FILE, KOHYA_FILE])
+@pytest.mark.parametrize("file", [LORA_FILE, KOHYA_FILE])
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", [*LORA, *OTHERS])
 def test_both_files_are_the_adapter_itself(
@@ -114,7 +115,7 @@ def test_both_files_are_the_adapter_itself(
 
 
 @pytest.mark.parametrize("dtype", ["fp16", "bf16"])
-@pytest.mark.parametrize("file", [DIFFUSERS_FILE, KOHYA_FILE])
+@pytest.mark.parametrize("file", [LORA_FILE, KOHYA_FILE])
 def test_save_dtype(tmp_path: Path, dtype: str, file: str) -> None:
     exported("sdxl", "alpha = 0.3\n" + TEXT, tmp_path, f'[output]\nsave_dtype = "{dtype}"')
     tensors = load_file(tmp_path / file)
@@ -133,7 +134,7 @@ def test_no_tensor_is_lost_or_changed_on_the_way(tmp_path: Path, family: str, ki
     lora = {**LORA, **OTHERS}[kind]
     source = exported(family, full(family, lora), tmp_path)
     wanted = live_layers(source)
-    for file in (DIFFUSERS_FILE, KOHYA_FILE):
+    for file in (LORA_FILE, KOHYA_FILE):
         found = read_lora(tmp_path / file).layers
         assert found.keys() == wanted.keys()
         for component, layers in wanted.items():
@@ -345,7 +346,7 @@ def test_a_peft_file_without_metadata_is_at_scale_one(tmp_path: Path) -> None:
 
 def test_written_again_the_files_are_the_same(tmp_path: Path) -> None:
     exported("sdxl", full("sdxl", LORA["patterns"]), tmp_path)
-    for file, family in ((DIFFUSERS_FILE, None), (KOHYA_FILE, "sdxl")):
+    for file, family in ((LORA_FILE, None), (KOHYA_FILE, "sdxl")):
         read = read_lora(tmp_path / file)
         if family:
             write_kohya(tmp_path / "again.safetensors", read.layers, family, read.metadata)

@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from lorad.daemon.tools.convert import convert
 from lorad.daemon.tools.merge import put_in
-from lorad.daemon.training.export import DIFFUSERS_FILE
 from lorad.daemon.training.lora import attach
 from lorad.daemon.training.lora_file import family_of, read_lora
 from lorad.shared import errors
+from lorad.shared.jobs import LORA_FILE
 
 from .adapters import outputs
 from .test_export import (
@@ -35,9 +35,9 @@ ALL = {**LORA, **OTHERS}
 @pytest.mark.parametrize("kind", ALL)
 def test_there_and_back_is_the_same_adapter(tmp_path: Path, family: str, kind: str) -> None:
     source = exported(family, full(family, ALL[kind]), tmp_path)
-    for file in (DIFFUSERS_FILE, KOHYA_FILE):
+    for file in (LORA_FILE, KOHYA_FILE):
         there = convert(tmp_path / file, None, tmp_path / "there.safetensors")
-        assert read_lora(there).is_kohya == (file == DIFFUSERS_FILE)
+        assert read_lora(there).is_kohya == (file == LORA_FILE)
         back = convert(there, None, tmp_path / "back.safetensors")
         for path in (there, back):
             pipe = source.pipeline()
@@ -61,7 +61,7 @@ def test_a_converted_kohya_file_loads_in_a_pipeline(tmp_path: Path, family: str,
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_family_is_known_by_the_file(tmp_path: Path, family: str) -> None:
     exported(family, full(family, ""), tmp_path)
-    for file in (DIFFUSERS_FILE, KOHYA_FILE):
+    for file in (LORA_FILE, KOHYA_FILE):
         found = family_of(read_lora(tmp_path / file))
         # SD 2's U-Net and names are as SD 1's; the header of kohya's file tells them apart.
         assert found == family or (family, found) == ("sd2", "sd1")
@@ -83,7 +83,7 @@ def test_what_cannot_be_converted_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(errors.FileMissing):
         convert(tmp_path / "none", None, None)
     with pytest.raises(errors.NotWritable, match="it is there already"):
-        convert(tmp_path / KOHYA_FILE, None, tmp_path / DIFFUSERS_FILE)
+        convert(tmp_path / KOHYA_FILE, None, tmp_path / LORA_FILE)
     with pytest.raises(errors.NotWritable, match="no such folder"):
         convert(tmp_path / KOHYA_FILE, None, tmp_path / "no" / "x.safetensors")
     tensors = load_file(tmp_path / KOHYA_FILE)

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from lorad.daemon.training.export import DIFFUSERS_FILE, About, Block, Bucket, export
+from lorad.daemon.training.export import About, Block, Bucket, export
+from lorad.shared.jobs import LORA_FILE
 
 from .adapters import adapted, make_recipe
 from .test_export import KOHYA_FILE, LORA, exported, full
@@ -103,7 +104,7 @@ def test_metadata_of_each_type(
 
 def test_each_component_has_its_configuration_in_diffusers_file(tmp_path: Path) -> None:
     exported("sdxl", full("sdxl", LORA["dora"]), tmp_path)
-    told = json.loads(header(tmp_path / DIFFUSERS_FILE)["lora_adapter_metadata"])
+    told = json.loads(header(tmp_path / LORA_FILE)["lora_adapter_metadata"])
     for component in ("unet", "text_encoder", "text_encoder_2"):
         assert told[f"{component}.use_dora"] is True
         assert told[f"{component}.lora_alpha"] == 2

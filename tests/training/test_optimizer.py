@@ -328,8 +328,8 @@ def test_prodigy_wants_one_rate_and_says_so_if_it_is_small(
     with pytest.raises(WrongValue, match=r"text_encoder_lr.*one rate for all"):
         Toy("prodigy", train="text_encoder_lr = 0.5")
     with caplog.at_level(logging.WARNING):
-        Toy("prodigy", train="learning_rate = 1e-4")
-    assert "usually 1.0; it is 0.0001" in caplog.text
+        Toy("prodigy", train="learning_rate = 0.05")
+    assert "usually 1.0; it is 0.05" in caplog.text
     caplog.clear()
     Toy("prodigy")
     assert not caplog.text

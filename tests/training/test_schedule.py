@@ -84,5 +84,5 @@ def test_more_warmup_and_decay_than_steps_is_a_sentence() -> None:
 
 
 def test_a_rate_below_polynomials_own_floor_is_a_sentence() -> None:
-    with pytest.raises(WrongValue, match="`schedule` does not fit"):
+    with pytest.raises(WrongValue, match=r"`train\.learning_rate` does not fit.*ends at 1e-7"):
         factors('lr_scheduler = "polynomial"', train="learning_rate = 1e-8")

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from tui.fakes import column, picture
 
 from lorad.shared.jobs import Gpu, Host
+from lorad.shared.messages import Validation
 from lorad.tui import format
 from lorad.tui.widgets.gauges import Gauges
 from lorad.tui.widgets.loss import chart_rows
@@ -270,3 +271,21 @@ def test_gauges_show_each_card_or_why_there_is_none() -> None:
         assert text in words_of(gauges, 60, 12)
     assert "GPU 2" in words_of(gauges, 60, 4)
     assert "61/141 GiB" in words_of(gauges, 100, 1)
+
+
+def test_looks_at_what_is_held_out_stand_in_the_chart() -> None:
+    columns = (column(1, 0.5), column(10, 0.4))
+    looks = [
+        Validation(step=5, loss=2.0, best=True),
+        Validation(step=10, loss=0.1, best=True),
+        Validation(step=7, loss=math.nan, best=False),
+    ]
+    for log in (False, True):
+        rows = chart_rows(columns, 10, (40, 10), log, looks)
+        assert rows is not None
+        lines = ["".join(span.text for span in row) for row in rows]
+        found = [(y, x) for y, line in enumerate(lines) for x, one in enumerate(line) if one == "●"]
+        (first, left), (last, right) = found
+        assert first < 3
+        assert last > 5
+        assert left < right == max(map(len, lines[:-2])) - 1

@@ -75,6 +75,14 @@ def test_looks_and_notes_are_kept() -> None:
     assert seen.detail.notes[-1] == note(2 * mirror.NOTES - 1)
 
 
+def test_a_note_that_a_refill_brought_is_not_told_twice() -> None:
+    seen = mirror.with_notes(watching(3), 1, [note(2), note(3)])
+    again = Note(step=3, kind="best", text="at 3", time=2.0)
+    seen, _ = apply(seen, NOTES, 1, NoteAdded(id=1, note=again))
+    assert seen.detail is not None
+    assert seen.detail.notes == (note(2), note(3))
+
+
 def test_a_lost_look_or_note_is_asked_for() -> None:
     seen, _ = apply(watching(3), NOTES, 1, NoteAdded(id=1, note=note(1)))
     seen, _ = apply(seen, METRICS, 1, ValidationAdded(id=1, validation=look(1)))

@@ -27,12 +27,26 @@ class Database:
         self._effects: list[Callable[[], object]] = []
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
+            self._look()
             self._prepare()
         except sqlite3.DatabaseError as error:
             raise StoreUnreadable(path=path, why=error) from error
-        if (version := self._version()) != VERSION:
+
+    def _look(self) -> None:
+        """Refuse what is not ours while it is untouched: WAL mode is written into the file.
+
+        Raises:
+            StoreUnreadable: it is another program's, or a later lorad's.
+        """
+        version = self._version()
+        if version > VERSION:
             why = f"it is of version {version}, this lorad knows version {VERSION}"
-            raise StoreUnreadable(path=path, why=why)
+            raise StoreUnreadable(path=self._path, why=why)
+        if version == 0 and not self._is_empty():
+            raise StoreUnreadable(path=self._path, why="it is the database of another program")
+
+    def _is_empty(self) -> bool:
+        return bool(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0)
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -42,10 +56,17 @@ class Database:
         check = self._db.execute("PRAGMA quick_check").fetchone()[0]
         if check != "ok":
             raise sqlite3.DatabaseError(check)
-        if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+        if self._is_empty():
             self._run_script("schema.sql")
+        elif (old := self._version()) < VERSION:
+            self._copy(Path(f"{self._path}.v{old}"))
         for version in range(self._version() + 1, VERSION + 1):
             self._run_script(f"schema_{version}.sql")
+
+    def _copy(self, path: Path) -> None:
+        """The whole queue as it was, for whoever goes back to the earlier lorad."""
+        path.unlink(missing_ok=True)
+        self._db.execute("VACUUM INTO ?", (str(path),))
 
     def _run_script(self, name: str) -> None:
         script = files("lorad.daemon").joinpath(name).read_text()

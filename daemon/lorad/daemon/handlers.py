@@ -18,8 +18,8 @@ from lorad.shared.errors import (
     FolderUsed,
     NoPrompts,
     NotWritable,
+    RecipeError,
     StaleEpoch,
-    TooFewCards,
     UnsupportedProtocol,
 )
 from lorad.shared.jobs import Finishing, Job, Queued
@@ -68,7 +68,7 @@ from lorad.shared.messages import (
     Why,
     WhyJob,
 )
-from lorad.shared.recipe import Recipe, parse_recipe
+from lorad.shared.recipe import parse_recipe
 from lorad.shared.recipe.changes import changed_source
 
 if TYPE_CHECKING:
@@ -109,18 +109,11 @@ def add_job(service: Service, request: AddJob, actor: str) -> Added:
         stash=request.stash,
         priority=request.priority,
     )
-    _refuse_too_wide(service, new.recipe)
+    service.queue.refuse_too_wide(new.recipe)
     job = service.store.add(new, actor, lambda job_id: _claim(service, new, job_id))
     service.logs.remove(job.id)  # of a job of that number in an earlier queue
     service.queue.tell(job, "add")
     return Added(job=job)
-
-
-def _refuse_too_wide(service: Service, recipe: Recipe) -> None:
-    """A job that wants more cards than there are would wait for ever."""
-    count, wanted = len(service.gauges.newest.gpus), recipe.train.num_processes
-    if 0 < count < wanted:
-        raise TooFewCards(wanted=wanted, count=count)
 
 
 def _claim(service: Service, new: NewJob, job_id: int) -> Path:
@@ -265,7 +258,13 @@ def remove_job(service: Service, request: RemoveJob, actor: str) -> Removed:
 
 def get_recipe(service: Service, request: GetRecipe, actor: str) -> RecipeText:
     stored = service.store.recipe(request.id)
-    text = changed_source(stored.text, stored.changes) if stored.changes else stored.text
+    text = stored.text
+    if stored.changes:
+        try:
+            text = changed_source(text, stored.changes)
+        except RecipeError:  # another version took it: whoever repairs it needs to see it
+            lines = [f"# lorad set: {key} = {value}" for key, value in stored.changes.items()]
+            text = "\n".join([text.rstrip("\n"), *lines, ""])
     return RecipeText(recipe=text, folder=stored.folder)
 
 

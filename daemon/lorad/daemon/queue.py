@@ -16,7 +16,7 @@ from lorad.daemon.store import Store
 from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges
 from lorad.shared.endpoints import Home
-from lorad.shared.errors import LoradError, RecipeError
+from lorad.shared.errors import LoradError, RecipeError, TooFewCards
 from lorad.shared.jobs import (
     Active,
     Cancelled,
@@ -96,6 +96,7 @@ class Queue:
 
         Raises:
             RecipeError: what may not be, by its key.
+            TooFewCards: the box has not so many.
         """
         stored, before = self.store.recipe(job.id), self.recipe(job.id)
         new = plain_changes(before, changes)
@@ -104,6 +105,8 @@ class Queue:
         recipe = apply_changes(parse_recipe(stored.text), merged)
         if recipe == before:
             return job
+        if recipe.train.num_processes != before.train.num_processes:
+            self.refuse_too_wide(recipe)
         steps = recipe.train.known_steps
         if steps is None and recipe.train.num_train_epochs == before.train.num_train_epochs:
             steps = job.max_train_steps  # the run told
@@ -114,6 +117,16 @@ class Queue:
         log.info("job %d: set by %s: %s", job.id, actor, cause)
         self.tell(job, "set")
         return job
+
+    def refuse_too_wide(self, recipe: Recipe) -> None:
+        """A job that wants more cards than there are would wait for ever.
+
+        Raises:
+            TooFewCards: it does.
+        """
+        count, wanted = len(self.gauges.newest.gpus), recipe.train.num_processes
+        if 0 < count < wanted:
+            raise TooFewCards(wanted=wanted, count=count)
 
     def tell(self, job: Job, cause: str = "") -> None:
         """Publish the job as it is, once that is on the disk; a cause means more than progress."""
@@ -131,9 +144,10 @@ class Queue:
         """What each queued job must find."""
         gpus = self.gauges.newest.gpus
         return {
-            job.id: scheduler.need_of(self.recipe(job.id), gpus)
+            job.id: scheduler.need_of(recipe, gpus)
             for job in jobs
             if isinstance(job.status, Queued)
+            if (recipe := self.readable(job.id)) is not None
         }
 
     def schedule(self) -> None:
@@ -192,6 +206,7 @@ class Queue:
             if isinstance(job.status, Active):
                 if not self.supervisor.watch(job.id, job.status.process):
                     log.warning("job %d: its process ended while no daemon was here", job.id)
+                    self.supervisor.end_leftovers(job.id)
                     ended.append(job.id)
             elif isinstance(job.status, Paused) and job.status.cause == DOWN:
                 try:
@@ -263,14 +278,17 @@ class Queue:
         recent = self._recent[job.id]
         finite = [p.loss for p in recent if abs(p.loss) < float("inf")]
         speed = sum(p.images_per_second for p in recent) / len(recent)
-        train = self.recipe(job.id).train
+        recipe = self.readable(job.id)
+        left = None
+        if recipe is not None:
+            left = _seconds_left(job, points[-1].step, recipe.train, speed)
         return self.note(
             job,
             step=points[-1].step,
             loss=sum(finite) / len(finite) if finite else None,
             loss_nonfinite=len(finite) < len(recent),
             images_per_second=speed,
-            eta_seconds=_seconds_left(job, points[-1].step, train, speed),
+            eta_seconds=left,
         )
 
     def note(self, job: Job, **figures: Any) -> Job:
@@ -280,12 +298,24 @@ class Queue:
         return msgspec.structs.replace(job, progress=progress)
 
     def recipe(self, job_id: int) -> Recipe:
-        """The job's recipe as it is now, parsed once."""
+        """The job's recipe as it is now, parsed once.
+
+        Raises:
+            RecipeError: it was taken by another version, and this one does not.
+        """
         if job_id not in self._recipes:
             stored = self.store.recipe(job_id)
             recipe = parse_recipe(stored.text)
             self._recipes[job_id] = apply_changes(recipe, stored.changes)
         return self._recipes[job_id]
+
+    def readable(self, job_id: int) -> Recipe | None:
+        """The job's recipe, where nobody is served by a refusal; none if this version has none."""
+        try:
+            return self.recipe(job_id)
+        except RecipeError as error:
+            log.info("job %d: its recipe cannot be read: %s", job_id, error)
+            return None
 
     def forget(self, job_id: int) -> None:
         """Drop what is kept in memory of a job."""

@@ -119,13 +119,18 @@ class Runs:
         job = self._queue.store.job(hello.id)
         if not isinstance(job.status, Active):
             return
+        if (recipe := self._queue.readable(hello.id)) is None:
+            # Its work is saved. It is queued again, and fails there with the recipe's sentence.
+            log.warning("job %d: its run is ended, since nobody can tell it its recipe", job.id)
+            self._queue.store.after_commit(lambda: self._queue.supervisor.kill(job.id))
+            return
         self._jobs.pop(self._lines.get(hello.id, b""), None)
         self._lines[hello.id] = identity
         self._jobs[identity] = hello.id
         stored = self._queue.store.recipe(hello.id)
         assignment = Assignment(
             id=job.id,
-            recipe=self._queue.recipe(hello.id),
+            recipe=recipe,
             recipe_folder=stored.folder,
             folder=job.folder,
             cache=str(self._queue.home.cache),
@@ -173,7 +178,8 @@ class Runs:
             if isinstance(report, ReadyReport):
                 # Back at a checkpoint, or beyond points that a full disk did not take.
                 job = queue.note(job, step=report.step - 1)
-                if queue.recipe(job_id).train.known_steps is None:
+                recipe = queue.readable(job_id)
+                if recipe is None or recipe.train.known_steps is None:
                     job = queue.store.set_steps(job_id, report.last_step)
         points = [report.point for report in reports if isinstance(report, PointReport)]
         if points:

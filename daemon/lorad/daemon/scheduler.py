@@ -42,7 +42,7 @@ def decide(jobs: Sequence[Job], gpus: Sequence[Gpu], needs: Mapping[int, Need]) 
     starts, reserved = [], False
     for job in in_order(jobs):
         need = needs.get(job.id, Need())
-        fitting = sorted(_fitting(free.values(), need), key=_emptiest)[: need.cards]
+        fitting = sorted(_fitting(free.values(), need), key=_least)[: need.cards]
         if len(fitting) == need.cards:
             starts.append(Start(job.id, tuple(gpu.uuid for gpu in fitting)))
         elif reserved or need.cards == 1 or not _may_come(len(fitting), free, gpus, need):
@@ -80,41 +80,72 @@ def why(job: Job, jobs: Sequence[Job], gpus: Sequence[Gpu], needs: Mapping[int, 
         return sentence
     if any(start.job_id == job.id for start in decide(jobs, gpus, needs)):
         return f"Job {job.id} starts now."
-    if not free:
-        holders = ", ".join(f"job {other.id} ({other.name})" for other in _active(jobs))
+    if not free and all(gpu.memory_total_bytes >= need.memory for gpu in gpus):
         what = "a card" if need.cards == 1 else f"{need.cards} cards at once"
-        return f"Job {job.id} waits for {what}, held by {holders}.{_queue(ahead)}"
+        return f"Job {job.id} waits for {what}, held by {_named(_active(jobs))}.{_queue(ahead)}"
     fitting = _fitting(free, need)
     if need.cards > 1 and len(free) < need.cards:
         verb = "is" if len(free) == 1 else "are"
+        memory = ""
+        if len(fitting) < len(free):
+            has = "has" if len(fitting) == 1 else "have"
+            memory = (
+                f", and {len(fitting) or 'none'} of them {has} the {_gib(need.memory)} it wants"
+            )
         return (
-            f"Job {job.id} needs {need.cards} free cards, {len(free)} of {len(gpus)} {verb} free."
-            f"{_queue(ahead)}"
+            f"Job {job.id} needs {need.cards} free cards, {len(free)} of {len(gpus)} {verb} free"
+            f"{memory}.{_queue(ahead)}"
         )
     if len(fitting) < need.cards:
-        best = max((gpu for gpu in free if gpu not in fitting), key=_free_memory)
-        where = "a card" if need.cards == 1 else f"each of {need.cards} cards"
-        return (
-            f"Job {job.id} waits for {need.memory / GIB:.1f} GiB of free memory on {where}: GPU"
-            f" {best.index} has {_free_memory(best) / GIB:.1f} GiB free, other programs hold the"
-            f" rest of its {best.memory_total_bytes / GIB:.1f} GiB."
-        )
+        return _why_no_memory(job, jobs, gpus, need)
     return f"Job {job.id} waits for the jobs ahead of it.{_queue(ahead)}"
+
+
+def _why_no_memory(job: Job, jobs: Sequence[Job], gpus: Sequence[Gpu], need: Need) -> str:
+    """Who holds the memory of the cards that are large enough: jobs of ours, or strangers."""
+    taken = _taken(jobs)
+    large = [gpu for gpu in gpus if gpu.memory_total_bytes >= need.memory]
+    free = [gpu for gpu in large if gpu.uuid not in taken]
+    if len(free) < need.cards:
+        held = {gpu.uuid for gpu in large} & taken
+        holders = [other for other in _active(jobs) if held & _taken([other])]
+        what = "a card" if need.cards == 1 else f"{need.cards} cards"
+        return (
+            f"Job {job.id} waits for {what} of {_gib(need.memory)} or more, held by"
+            f" {_named(holders)}."
+        )
+    best = max((gpu for gpu in free if _free_memory(gpu) < need.memory), key=_free_memory)
+    where = "a card" if need.cards == 1 else f"each of {need.cards} cards"
+    return (
+        f"Job {job.id} waits for {_gib(need.memory)} of free memory on {where}: GPU {best.index}"
+        f" has {_gib(_free_memory(best))} free, other programs hold the rest of its"
+        f" {_gib(best.memory_total_bytes)}."
+    )
+
+
+def _named(jobs: Iterable[Job]) -> str:
+    return ", ".join(f"job {job.id} ({job.name})" for job in jobs)
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"
 
 
 def _why_never(job: Job, gpus: Sequence[Gpu], need: Need) -> str:
     """Why this box cannot hold the job at all; empty if it can."""
     if need.cards > len(gpus):
+        # A divisor, since the processes share the batch evenly.
+        most = max(n for n in range(1, len(gpus) + 1) if need.cards % n == 0)
         have = "one" if len(gpus) == 1 else f"{len(gpus)}"
         return (
-            f"Job {job.id} waits for {need.cards} cards at once, and this box has {have}. Lower"
-            " `train.num_processes` and add it again."
+            f"Job {job.id} waits for {need.cards} cards at once, and this box has {have}."
+            f" `lorad set {job.id} num_processes={most}` lets it start."
         )
     if sum(gpu.memory_total_bytes >= need.memory for gpu in gpus) >= need.cards:
         return ""
     nobody = "no card here has" if need.cards == 1 else "not so many cards here have"
     return (
-        f"Job {job.id} waits for {need.memory / GIB:.1f} GiB of free memory, and {nobody} that"
+        f"Job {job.id} waits for {_gib(need.memory)} of free memory, and {nobody} that"
         f" much. `lorad set {job.id} gpu_memory_gib=0` leaves it to an estimate."
     )
 
@@ -210,8 +241,9 @@ def _fitting(gpus: Iterable[Gpu], need: Need) -> list[Gpu]:
     return [gpu for gpu in gpus if _free_memory(gpu) >= need.memory]
 
 
-def _emptiest(gpu: Gpu) -> tuple[int, int]:
-    return (-_free_memory(gpu), gpu.index)
+def _least(gpu: Gpu) -> tuple[int, int, int]:
+    """The smallest card first, so that the large ones stay for who needs them; the emptiest."""
+    return (gpu.memory_total_bytes, -_free_memory(gpu), gpu.index)
 
 
 def _free_memory(gpu: Gpu) -> int:

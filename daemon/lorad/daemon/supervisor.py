@@ -114,10 +114,10 @@ class Supervisor:
         if child := self._children.pop(job_id, None):
             _kill_group(child.pid)
             self._exit_codes[job_id] = child.wait()
-        self._kill_leftovers(job_id)
+        self.end_leftovers(job_id)
         return job_id
 
-    def _kill_leftovers(self, job_id: int) -> None:
+    def end_leftovers(self, job_id: int) -> None:
         """End what the run started in another group, or under a daemon that is gone.
 
         They are known by what their environment says: a group's number may be a stranger's by now.

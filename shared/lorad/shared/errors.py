@@ -379,7 +379,7 @@ class NoPrompts(DaemonError):
 
 class TooFewCards(DaemonError):
     """The recipe wants {wanted} GPUs at once (`train.num_processes`), and this box has {count}.
-    Lower it and add the recipe again."""
+    Lower it to what there is."""
 
     exit_code = 2
 

@@ -6,6 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+LORA_FILE = "pytorch_lora_weights.safetensors"
+"""In a job's folder from its first checkpoint on; diffusers' own name for it."""
+
 
 class Process(Struct, frozen=True, kw_only=True):
     """The process that trains a job: pid and birth together name it for good."""
@@ -137,6 +140,14 @@ class Job(Struct, frozen=True, kw_only=True):
     def state(self) -> State:
         """The status's name."""
         return state_of(self.status)
+
+    @property
+    def reason(self) -> str:
+        """The failure's, the pause's, the requeue's or the early end's cause; else empty."""
+        match self.status:
+            case Failed(reason=why) | Paused(cause=why) | Queued(cause=why) | Done(cause=why):
+                return why
+        return ""
 
     @property
     def process(self) -> Process | None:

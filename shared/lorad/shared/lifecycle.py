@@ -110,6 +110,11 @@ HINTS: dict[tuple[State, str], str] = {
     ("starting", "sample"): "It draws its first pictures before its first step.",
     ("queued", "sample"): "It draws while it trains; `lorad why {id}` says what it waits for.",
     ("paused", "sample"): "It draws while it trains; `lorad resume {id}` lets it go on.",
+    ("pausing", "sample"): "It leaves the device; `lorad resume {id}` lets it go on later.",
+    ("stashed", "sample"): "It draws while it trains; `lorad enqueue {id}` puts it in the queue.",
+    ("failed", "sample"): "`lorad log {id}` tells more; `lorad generate {id} PROMPT` draws with"
+    " what it saved.",
+    ("cancelled", "sample"): "`lorad generate {id} PROMPT` draws with what it saved.",
     ("done", "sample"): "`lorad generate {id} PROMPT` draws with its LoRA.",
 }
 

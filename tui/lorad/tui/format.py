@@ -10,14 +10,10 @@ from lorad.shared.clean import clean_line
 from lorad.shared.jobs import (
     Active,
     Cancelled,
-    Done,
-    Failed,
     Finishing,
     Gpu,
     Host,
     Job,
-    Paused,
-    Queued,
     State,
 )
 
@@ -106,14 +102,6 @@ def loss(job: Job) -> str:
     return "NaN" if job.progress.loss_nonfinite else figure(job.progress.loss)
 
 
-def reason(job: Job) -> str:
-    """Why it is in this state, where the state has a reason."""
-    match job.status:
-        case Failed(reason=why) | Paused(cause=why) | Queued(cause=why) | Done(cause=why):
-            return why
-    return ""
-
-
 def gpu_line(gpu: Gpu) -> str:
     """A card in one line."""
     parts = [f"GPU {gpu.index} {gpu.name}", memory(gpu.memory_used_bytes, gpu.memory_total_bytes)]
@@ -152,7 +140,7 @@ def bar(share: float, width: int) -> tuple[str, str]:
 
 def note(job: Job) -> str:
     """What there is to say about its state: a reason, a cause, a phase."""
-    if why := reason(job):
+    if why := job.reason:
         return clean_line(why, 600)
     if isinstance(job.status, Finishing) and job.status.outcome == "cancelled":
         return clean_line(job.progress.phase) or "saving what there is"

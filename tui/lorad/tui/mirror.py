@@ -310,13 +310,20 @@ def _job_event(mirror: Mirror, event: Event) -> tuple[Mirror, Needs]:
         case ValidationAdded(validation=look):
             detail = replace(detail, validations={**detail.validations, look.step: look})
         case NoteAdded(note=note):
-            detail = replace(detail, notes=(*detail.notes, note)[-NOTES:])
+            # A refill that was asked for meanwhile may have it already.
+            if (note.step, note.kind, note.text) not in map(_note_key, detail.notes):
+                detail = replace(detail, notes=(*detail.notes, note)[-NOTES:])
         case SampleDrawn(picture=picture):
             samples = _bounded({**detail.samples, (picture.step, picture.index): picture})
             detail = replace(detail, samples=samples)
         case LogAppended():
             detail, needs = _log_appended(detail, event)
     return replace(mirror, detail=detail), needs
+
+
+def _note_key(note: Note) -> tuple[int, str, str]:
+    """What makes it the same one; the daemon's store keeps no two of these."""
+    return note.step, note.kind, note.text
 
 
 def _points_added(detail: Detail, event: PointsAdded) -> tuple[Detail, Needs]:

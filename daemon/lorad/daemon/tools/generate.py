@@ -13,7 +13,6 @@ import torch
 
 from lorad.daemon.training.checkpoint import NAME
 from lorad.daemon.training.device import find_place
-from lorad.daemon.training.export import DIFFUSERS_FILE
 from lorad.daemon.training.families import Family, load_family
 from lorad.daemon.training.layers import components
 from lorad.daemon.training.lora import attach
@@ -27,6 +26,7 @@ from lorad.shared.errors import (
     NotWritable,
     WrongBase,
 )
+from lorad.shared.jobs import LORA_FILE
 from lorad.shared.recipe import Data, Model, Recipe
 
 LATENT_SCALE = 8
@@ -69,9 +69,7 @@ def of_job(folder: Path) -> Lora:
     newest = max(checkpoints, key=lambda path: int(path.name.split("-")[1]))
     state = json.loads((newest / "state.json").read_text())
     recipe = msgspec.convert(state["recipe"], Recipe)
-    return Lora(
-        folder / DIFFUSERS_FILE, recipe, Path(state["recipe_folder"]), recipe.train.resolution
-    )
+    return Lora(folder / LORA_FILE, recipe, Path(state["recipe_folder"]), recipe.train.resolution)
 
 
 def of_file(path: Path, base: str) -> Lora:

@@ -13,8 +13,8 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
 from lorad.daemon.training.card import CARD, GRID
-from lorad.daemon.training.export import DIFFUSERS_FILE
 from lorad.shared.errors import NotPushed
+from lorad.shared.jobs import LORA_FILE
 
 SAMPLE = re.compile(r"step-(\d+)-\d+\.png")
 
@@ -26,8 +26,8 @@ def push(folder: Path, repo: str, *, private: bool) -> str:
         NotPushed: there is nothing to push, or the hub said no.
     """
     names = files_to_push(folder)
-    if DIFFUSERS_FILE not in names:
-        raise NotPushed(repo=repo, why=f"{folder} holds no {DIFFUSERS_FILE}")
+    if LORA_FILE not in names:
+        raise NotPushed(repo=repo, why=f"{folder} holds no {LORA_FILE}")
     try:
         api = HfApi()
         created = api.create_repo(repo, private=private or None, exist_ok=True)

@@ -12,7 +12,7 @@ import torch
 
 from lorad.daemon.training.card import write_card
 from lorad.daemon.training.checkpoint import Tensors
-from lorad.daemon.training.export import DIFFUSERS_FILE, export, kohya_file
+from lorad.daemon.training.export import export, kohya_file
 from lorad.daemon.training.files import write_atomically
 from lorad.daemon.training.fit import refuse_unfit
 from lorad.daemon.training.health import Verdict, write_incident
@@ -20,6 +20,7 @@ from lorad.daemon.training.optimizer import optimizer_state
 from lorad.daemon.training.run import Run
 from lorad.daemon.training.setup import restore
 from lorad.shared.errors import DiskFull, Diverged, LoradError, NotFinite
+from lorad.shared.jobs import LORA_FILE
 from lorad.shared.messages import (
     EndReport,
     FinishReport,
@@ -178,7 +179,7 @@ def copy_files(run: Run, checkpoint: Path, folder: Path) -> None:
     """The LoRA files of a checkpoint, for people."""
     if run.peers.leads:
         folder.mkdir(exist_ok=True)
-        for name in (DIFFUSERS_FILE, kohya_file(run.recipe)):
+        for name in (LORA_FILE, kohya_file(run.recipe)):
             write_atomically(folder / name, (checkpoint / name).read_bytes())
 
 

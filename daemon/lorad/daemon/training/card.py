@@ -11,11 +11,12 @@ from pathlib import Path
 from huggingface_hub import ModelCardData
 from msgspec.structs import replace
 
-from lorad.daemon.training.export import DIFFUSERS_FILE, kohya_file
+from lorad.daemon.training.export import kohya_file
 from lorad.daemon.training.families import hub
 from lorad.daemon.training.files import write_atomically
 from lorad.daemon.training.metadata import base_name, trigger_phrase
 from lorad.daemon.training.sheets import grid
+from lorad.shared.jobs import LORA_FILE
 from lorad.shared.recipe import Recipe
 from lorad.shared.recipe.writing import as_document
 
@@ -90,9 +91,9 @@ def _snippet(family_name: str, recipe: Recipe, prompt: str) -> str:
 def _loading(network: str, recipe: Recipe) -> list[str]:
     """How a file of this type is loaded: diffusers' pipelines know LoRA, its models LoKr too."""
     if recipe.lora.type == "lora":
-        return [f'pipe.load_lora_weights("this/folder", weight_name="{DIFFUSERS_FILE}")']
+        return [f'pipe.load_lora_weights("this/folder", weight_name="{LORA_FILE}")']
     if recipe.lora.type == "lokr":
-        call = f'load_lora_adapter("this/folder", weight_name="{DIFFUSERS_FILE}",'
+        call = f'load_lora_adapter("this/folder", weight_name="{LORA_FILE}",'
         return ["# from diffusers 0.42 on; the text encoders' part, if any, is for lorad alone",
                 f"pipe.{network}.{call}", f'    prefix="{network}")']  # fmt: skip
     return ["# diffusers has no loader for LoHa: `lorad lora merge` makes a model of both",

@@ -17,11 +17,10 @@ from lorad.daemon.training.families.base import Family
 from lorad.daemon.training.layers import ADAPTER, components, live_layers
 from lorad.daemon.training.lora_file import DTYPES, cast, write_diffusers, write_kohya
 from lorad.daemon.training.metadata import About, Block, Bucket, metadata, thumbnail
+from lorad.shared.jobs import LORA_FILE
 from lorad.shared.recipe import Recipe
 
-DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
-
-__all__ = ["DIFFUSERS_FILE", "About", "Block", "Bucket", "export", "kohya_file"]
+__all__ = ["About", "Block", "Bucket", "export", "kohya_file"]
 
 
 def kohya_file(recipe: Recipe) -> str:
@@ -46,7 +45,7 @@ def export(
             configs[component] = live.peft_config[ADAPTER]
     told = metadata(family, recipe, step, about)
     spec = {name: value for name, value in told.items() if name.startswith("modelspec.")}
-    write_diffusers(folder / DIFFUSERS_FILE, layers, spec, configs)
+    write_diffusers(folder / LORA_FILE, layers, spec, configs)
     if newest is not None:
         told["modelspec.thumbnail"] = thumbnail(newest)
     per_block = getattr(getattr(family.network, "config", None), "layers_per_block", 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Counts up when a message changes so that an older peer would misread it."""
 
 

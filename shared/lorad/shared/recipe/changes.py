@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from lorad.shared.errors import CannotChange, KeyUnclear, WrongValue
+from lorad.shared.errors import CannotChange, KeyUnclear, UnknownKey, WrongValue
 from lorad.shared.recipe.reading import convert_recipe, parse_recipe
 from lorad.shared.recipe.sections import Data, Log, Recipe, Sample, Schedule
-from lorad.shared.recipe.writing import as_document, as_toml, with_key
+from lorad.shared.recipe.writing import NONE, as_document, as_toml, with_key
 
 MAY_CHANGE: dict[str, tuple[str, ...]] = {
     "data": ("path",),  # moved: the pictures themselves are held to their hashes
@@ -48,6 +48,11 @@ WHY_NOT = {
 }
 """For all other tables: the steps so far were taken with it."""
 
+AT_THE_NEXT_START = frozenset({
+    "train.num_processes", "train.gpu_memory_gib", "data.path", "log.report_to", "log.project",
+})  # fmt: skip
+"""What a run reads once, when it starts."""
+
 EITHER = {
     "train.max_train_steps": "train.num_train_epochs",
     "train.num_train_epochs": "train.max_train_steps",
@@ -74,7 +79,23 @@ class Change(NamedTuple):
 
     def __str__(self) -> str:
         """`train.learning_rate was 0.0001 and is 5e-05`."""
-        return f"{self.key} was {self.then} and is {self.now}"
+        return f"{self.key} was {self._words(self.then)} and is {self._words(self.now)}"
+
+    def _words(self, value: Any) -> str:
+        if self.key == "data":  # a count in words
+            return str(value)
+        return "not set" if value is None else as_toml(value)
+
+    @property
+    def late(self) -> bool:
+        """Whether a run that is at work goes on without it, until it starts again."""
+        return is_late(self.key)
+
+
+def is_late(name: str) -> bool:
+    """Whether a key (in full or without its table) holds only when the run starts again."""
+    plain = re.sub(r"\[\d+\]", "", name)
+    return any(plain in (key, key.partition(".")[2]) for key in AT_THE_NEXT_START)
 
 
 def apply_changes(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
@@ -83,25 +104,36 @@ def apply_changes(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
     Raises:
         RecipeError: there is no such key, it may not change, or the value does not fit.
     """
-    tables = _tables(recipe)
-    keys = {full_key(recipe, name): value for name, value in changes.items()}
-    for key, value in keys.items():
+    wanted = tables(recipe)
+    keys = _in_full(recipe, changes)
+    for key, text in keys.items():
         _refuse(key)
-        _put(tables, key, read_value(key, value))
-        if (other := EITHER.get(key)) is not None and other not in keys:
-            _put(tables, other, None)
-    return convert_recipe(tables)
+        value = read_value(key, text)
+        _put(wanted, key, value)
+        if (other := EITHER.get(key)) is not None and other not in keys and value is not None:
+            _put(wanted, other, None)
+    return convert_recipe(wanted)
 
 
 def plain_changes(recipe: Recipe, changes: Mapping[str, str]) -> dict[str, str]:
     """The same changes with their keys in full and their values in one spelling."""
-    keys = {full_key(recipe, name): value for name, value in changes.items()}
+    keys = _in_full(recipe, changes)
     return {key: as_toml(read_value(key, value)) for key, value in keys.items()}
+
+
+def _in_full(recipe: Recipe, changes: Mapping[str, str]) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    for name, value in changes.items():
+        key = full_key(recipe, name)
+        if key in keys:
+            raise WrongValue(key=_shown(key), why="it is set twice")
+        keys[key] = value
+    return keys
 
 
 def merge_changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
     """Both, the later ones over the earlier; keys in full."""
-    gone = {EITHER[key] for key in after if key in EITHER}
+    gone = {EITHER[key] for key, value in after.items() if key in EITHER and value != NONE}
     return {key: value for key, value in before.items() if key not in gone} | dict(after)
 
 
@@ -117,8 +149,9 @@ def changed_source(source: str, changes: Mapping[str, str]) -> str:
     wanted = apply_changes(recipe, changes)
     text = source
     for key, value in changes.items():
-        text = with_key(text, key, value)
-        if (other := EITHER.get(key)) is not None and other not in changes:
+        unset = read_value(key, value) is None
+        text = with_key(text, key, None if unset else value)
+        if (other := EITHER.get(key)) is not None and other not in changes and not unset:
             text = with_key(text, other, None)
     try:
         if parse_recipe(text) == wanted:
@@ -129,14 +162,14 @@ def changed_source(source: str, changes: Mapping[str, str]) -> str:
 
 
 def changed(then: Mapping[str, Any], now: Recipe) -> list[Change]:
-    """What is another than in the recipe of a checkpoint (as JSON has it).
+    """What is another than in the recipe of a checkpoint, as JSON or `to_builtins` has it.
 
     A key that the checkpoint does not know is none: an earlier lorad had no such thing.
     """
-    tables = _tables(now)
+    before_it = msgspec.json.decode(msgspec.json.encode(then))  # lists, no tuples
     return [
         Change(key, before, value, may_change(key))
-        for key, before, value in _pairs(dict(then), tables)
+        for key, before, value in _pairs(before_it, tables(now))
         if before != value
     ]
 
@@ -162,13 +195,14 @@ def full_key(recipe: Recipe, name: str) -> str:
         raise WrongValue(key=name, why=why)
     found = KEY.fullmatch(name)
     if found is None:
-        tables = [table for table, kind in SECTIONS.items() if name in kind.__struct_fields__]
-        if len(tables) > 1:
-            names = " or ".join(f"`{table}.{name}`" for table in tables)
-            raise KeyUnclear(key=name, names=names)
-        if not tables:
+        keys = [f"{table}.{name}" for table, kind in SECTIONS.items()
+                if name in kind.__struct_fields__]  # fmt: skip
+        offered = [f"`{key}`" for key in keys if may_change(key)]
+        if len(keys) > 1 and offered:
+            raise KeyUnclear(key=name, names=" or ".join(offered))
+        if not keys:
             raise _unknown(recipe, name)
-        found = KEY.fullmatch(f"{tables[0]}.{name}")
+        found = KEY.fullmatch(keys[0])
         assert found is not None
     table, number, field = found.groups()
     if table not in SECTIONS or field not in SECTIONS[table].__struct_fields__:
@@ -186,6 +220,8 @@ def _numbered(recipe: Recipe, table: str, number: str | None, field: str) -> str
     place = int(number or 0)
     if place >= count:
         why = f"there are {count} sets of pictures, counted from 0"
+        if count == 1:
+            why = "there is one set of pictures"
         raise WrongValue(key=f"data[{place}].{field}", why=why)
     return f"data[{place}]"
 
@@ -196,8 +232,11 @@ def _unknown(recipe: Recipe, name: str) -> Exception:
     wrong: dict[str, Any] = {table: {field: 0}} if table in SECTIONS else {name: 0}
     try:
         convert_recipe({"name": recipe.name, **wrong})
-    except Exception as error:
-        return error
+    except UnknownKey as error:
+        if error.details["hint"].startswith(" Did you mean"):  # type: ignore[attr-defined]
+            return error
+        keys = ", ".join(f"{table}.{key}" for table, keys in MAY_CHANGE.items() for key in keys)
+        return UnknownKey(key=name, hint=f" These can be set: {keys}.")
     raise AssertionError(name)
 
 
@@ -209,31 +248,49 @@ def _refuse(key: str) -> None:
     if not may_change(key):
         table = re.split(r"[.\[]", key)[0]
         why = WHY_NOT.get(table, "the steps so far were taken with it")
-        raise CannotChange(key=key.replace("data[0]", "data"), why=why)
+        raise CannotChange(key=_shown(key), why=why)
+
+
+def _shown(key: str) -> str:
+    return key.replace("data[0]", "data")
 
 
 def read_value(key: str, text: str) -> Any:
     """A value as TOML has it; plain words need no quotes.
 
+    The word `none` takes a key out again, where it is none unless it is set.
+
     Raises:
         WrongValue: it is none, or more than one.
     """
+    default = _default(key)
+    if text == NONE and default is None:
+        return None
     try:
-        tables = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        if PLAIN.fullmatch(text):
-            return text
-        why = f"{text} is no value of TOML; text goes in quotes, several in brackets"
-        raise WrongValue(key=key, why=why) from None
-    if set(tables) != {"value"}:
+        found = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        if not PLAIN.fullmatch(text):
+            why = f"{text} is no value of TOML; text goes in quotes, several in brackets"
+            raise WrongValue(key=key, why=why) from None
+        found = {"value": text}
+    if set(found) != {"value"}:
         raise WrongValue(key=key, why="it is more than one value")
-    return tables["value"]
+    value = found["value"]
+    if isinstance(default, tuple) and isinstance(value, str):
+        raise WrongValue(key=key, why=f"it is a list, such as {as_toml([value])}")
+    return value
 
 
-def _tables(recipe: Recipe) -> dict[str, Any]:
-    """As TOML and JSON have it: lists, no tuples."""
-    tables: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(recipe))
-    return tables
+def _default(key: str) -> Any:
+    """What a key (in full) is unless it is set."""
+    found = KEY.fullmatch(key)
+    return None if found is None else getattr(SECTIONS[found[1]](), found[3])
+
+
+def tables(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as TOML and JSON have it: lists, no tuples."""
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(recipe))
+    return found
 
 
 def _put(tables: dict[str, Any], key: str, value: Any) -> None:
@@ -250,7 +307,8 @@ def _pairs(then: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any
         if name == "data":
             before = [before] if isinstance(before, dict) else before
             if len(before) != len(table):
-                yield "data", f"{len(before)} sets of pictures", f"{len(table)}"
+                sets = "set" if len(before) == 1 else "sets"
+                yield "data", f"{len(before)} {sets} of pictures", f"{len(table)}"
                 continue
             for place, (old, new) in enumerate(zip(before, table, strict=True)):
                 yield from _keys(f"data[{place}]", old, new)

@@ -45,7 +45,7 @@ def parse_recipe(source: str, path: str = "the recipe") -> Recipe:
     """
     try:
         tables = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:  # brackets within brackets within
         raise NotToml(path=path, why=error) from error
     return convert_recipe(tables)
 
@@ -152,4 +152,7 @@ _WORDS = {
     "bool": "true or false",
     "array": "a list",
     "object": "a table",
+    "date": "a date",
+    "time": "a time",
+    "datetime": "a date and time",
 }

@@ -6,17 +6,28 @@ where the model is known, by `lorad check` and by the run.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import PurePath
 from typing import NamedTuple
 
 from lorad.shared.errors import WrongValue
+from lorad.shared.jobs import LORA_FILE
 from lorad.shared.recipe.sections import Data, Recipe
+from lorad.shared.recipe.unused import without_effect
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-RESERVED = frozenset({"adapter", "optimizer", "ema", "pytorch_lora_weights"})
+RESERVED = frozenset({"adapter", "optimizer", "ema", PurePath(LORA_FILE).stem})
 """The run's own files, beside which `<name>.safetensors` is written."""
+LONGEST_WARMUP = 500
+"""Steps, where the recipe does not say."""
+POLYNOMIAL_END = 1e-7
+"""diffusers' polynomial schedule ends there (`lr_end` in its optimization.py)."""
+NO_EFFECT = "it has no effect"
+LEAST_OF_PRODIGY = 0.01
+"""Below it, its rate is one for another optimizer, forgotten in the recipe."""
 
 
 class Rule(NamedTuple):
@@ -24,7 +35,7 @@ class Rule(NamedTuple):
 
     key: str
     broken: Callable[[Recipe], bool]
-    why: str
+    why: str | Callable[[Recipe], str]
 
 
 RULES = (
@@ -48,9 +59,53 @@ RULES = (
         '"constant" has no warm-up; use lr_scheduler = "constant_with_warmup"',
     ),
     Rule(
+        "schedule.lr_warmup_steps",
+        lambda r: (r.schedule.lr_warmup_steps or 0) >= (r.train.known_steps or math.inf),
+        "the whole run would be warm-up; set less than `max_train_steps`",
+    ),
+    Rule(
+        "schedule.lr_decay_steps",
+        lambda r: sum(_ends(r)) > (r.train.known_steps or math.inf),
+        lambda r: "{} steps of warm-up and {} of decay are more than the {} of the run".format(
+            *_ends(r), r.train.known_steps
+        ),
+    ),
+    Rule(
+        "train.learning_rate",
+        lambda r: (
+            r.schedule.lr_scheduler == "polynomial" and r.train.learning_rate <= POLYNOMIAL_END
+        ),
+        'lr_scheduler = "polynomial" ends at 1e-7, so it must begin above that',
+    ),
+    Rule(
         "lora.target_modules",
         lambda r: not r.lora.target_modules,
         "it is empty, so nothing would be trained",
+    ),
+    Rule(
+        "lora.target_modules",
+        lambda r: "" in tuple(r.lora.target_modules),
+        "one of its ends is empty, so every layer would match",
+    ),
+    Rule(
+        "lora.text_encoder_target_modules",
+        lambda r: r.lora.train_text_encoder and not all(r.lora.text_encoder_target_modules or [""]),
+        "it is empty, or one of its ends is; name ends of layers, or take it out",
+    ),
+    Rule(
+        "lora.rank_pattern",
+        lambda r: not all(map(_compiles, r.lora.rank_pattern)),
+        "one of its keys is no regular expression",
+    ),
+    Rule(
+        "lora.alpha_pattern",
+        lambda r: not all(map(_compiles, r.lora.alpha_pattern)),
+        "one of its keys is no regular expression",
+    ),
+    Rule(
+        "lora.init_lora_weights",
+        lambda r: r.lora.init_lora_weights == "gaussian" and r.lora.type != "lora",
+        lambda r: f'{r.lora.type} has no such beginning; take it out, or set type = "lora"',
     ),
     Rule(
         "lora.use_dora",
@@ -129,17 +184,37 @@ RULES = (
         "at zero signal the noise cannot be guessed from; it is for v-prediction",
     ),
     Rule(
+        "train.learning_rate",
+        lambda r: r.optimizer.type == "prodigy" and r.train.learning_rate < LEAST_OF_PRODIGY,
+        "prodigy multiplies its own rate by it; set learning_rate = 1.0",
+    ),
+    Rule(
+        "objective.snr_weighting",
+        lambda r: r.objective.snr_weighting == "soft_min_snr" and r.objective.snr_gamma == 0,
+        "with snr_gamma = 0 no timestep is weighed; set a gamma or take it out",
+    ),
+    Rule(
         "buckets.max_bucket_reso",
-        lambda r: (
-            (r.buckets.max_bucket_reso or r.train.resolution)
-            < (r.buckets.min_bucket_reso or r.train.resolution)
-        ),
-        "it is less than min_bucket_reso",
+        lambda r: (r.buckets.max_bucket_reso or r.train.resolution) < r.train.resolution,
+        "it is less than train.resolution",
+    ),
+    Rule(
+        "buckets.min_bucket_reso",
+        lambda r: (r.buckets.min_bucket_reso or r.train.resolution) > r.train.resolution,
+        "it is more than train.resolution",
     ),
     Rule(
         "validate.path",
         lambda r: r.validate.path is not None and r.validate.split > 0,
         "set either `path` or `split`, not both",
+    ),
+    Rule(
+        "validate.path",
+        lambda r: (
+            r.validate.path is not None
+            and PurePath(r.validate.path) in [PurePath(d.path) for d in r.data if d.path]
+        ),
+        "its pictures are trained; name another folder, or set `split` instead",
     ),
     Rule(
         "validate.patience",
@@ -183,10 +258,14 @@ DATA_RULES: tuple[tuple[str, Callable[[Data], bool], str], ...] = (
 
 
 def check_sense(recipe: Recipe) -> None:
-    """Raise WrongValue for the first rule that is broken."""
+    """Raise WrongValue for the first rule that is broken, or key that has no effect."""
     for rule in (*RULES, *_data_rules(recipe)):
         if rule.broken(recipe):
-            raise WrongValue(key=rule.key, why=rule.why)
+            raise WrongValue(
+                key=rule.key, why=rule.why if isinstance(rule.why, str) else rule.why(recipe)
+            )
+    for key, why in without_effect(recipe):
+        raise WrongValue(key=key, why=f"{NO_EFFECT}: {why}")
 
 
 def _data_rules(recipe: Recipe) -> Iterator[Rule]:
@@ -198,6 +277,16 @@ def _data_rules(recipe: Recipe) -> Iterator[Rule]:
 
 def _of_data(broken: Callable[[Data], bool], data: Data, _recipe: Recipe) -> bool:
     return broken(data)
+
+
+def _ends(recipe: Recipe) -> tuple[int, int]:
+    """Steps of warmup_stable_decay's warm-up and decay; none of other schedules."""
+    steps, schedule = recipe.train.known_steps, recipe.schedule
+    if steps is None or schedule.lr_scheduler != "warmup_stable_decay":
+        return 0, 0
+    warmup, decay = schedule.lr_warmup_steps, schedule.lr_decay_steps
+    warmup = min(LONGEST_WARMUP, steps // 10) if warmup is None else warmup
+    return warmup, steps // 5 if decay is None else decay
 
 
 def _compiles(pattern: str) -> bool:

@@ -12,16 +12,24 @@ from msgspec import Struct
 from lorad.shared.recipe.sections import Recipe
 
 MARK = "  # lorad set"
+NONE = "none"
 
 
 def as_toml(value: Any) -> str:
-    """A value of strings, numbers, true and false, lists and tables, on one line."""
+    """A value of strings, numbers, true and false, lists and tables, on one line.
+
+    TOML has no word for none: in a table a key without a value is left out, and alone it is `none`,
+    which only `lorad set` takes.
+    """
+    if value is None:
+        return NONE
     if isinstance(value, str):
         return f'"{"".join(map(_character, value))}"'
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(as_toml, value))}]"
     if isinstance(value, dict):
-        inner = ", ".join(f"{_key(key)} = {as_toml(kept)}" for key, kept in value.items())
+        kept = {key: inner for key, inner in value.items() if inner is not None}
+        inner = ", ".join(f"{_key(key)} = {as_toml(one)}" for key, one in kept.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -65,19 +73,10 @@ def as_document(recipe: Recipe) -> str:
 def _lines(section: Struct) -> list[str]:
     plain = type(section)()
     return [
-        f"{key} = {as_toml(_without_none(msgspec.to_builtins(getattr(section, key))))}"
+        f"{key} = {as_toml(msgspec.to_builtins(getattr(section, key)))}"
         for key in section.__struct_fields__
         if getattr(section, key) not in (None, getattr(plain, key))
     ]
-
-
-def _without_none(value: Any) -> Any:
-    """TOML has no word for none: a key without a value is left out."""
-    if isinstance(value, list | tuple):
-        return [_without_none(inner) for inner in value]
-    if isinstance(value, dict):
-        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
-    return value
 
 
 def with_key(source: str, key: str, value: str | None) -> str:

@@ -99,6 +99,6 @@ def title(job: Job) -> str:
 def ending(job: Job) -> str:
     """How a job ended, in a sentence."""
     words = {"done": "is done", "failed": "failed", "cancelled": "was cancelled"}
-    why = _json.reason(job)
+    why = job.reason
     how = words.get(job.state, "was removed")
     return f"{title(job)} {how}" + (f": {why}" if why else ".")

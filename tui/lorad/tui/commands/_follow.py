@@ -10,13 +10,12 @@ from typing import Protocol, Self
 
 from lorad.shared.clean import clean_line
 from lorad.shared.client import Client
-from lorad.shared.jobs import Done, Ended, Job
+from lorad.shared.jobs import LORA_FILE, Done, Ended, Job
 from lorad.tui import format, render
 from lorad.tui.cli import complain
-from lorad.tui.commands import _json
 from lorad.tui.commands._arguments import ending, say, title
 
-FILES = ("pytorch_lora_weights.safetensors", "{name}.safetensors", "before_after.png")
+FILES = (LORA_FILE, "{name}.safetensors", "before_after.png")
 """What a run leaves in its folder, as far as it got."""
 
 
@@ -112,6 +111,6 @@ def _tenth(job: Job) -> int:
 def line(job: Job) -> str:
     """Where a job is, in one line."""
     if job.state != "running" or job.progress.phase:
-        what = job.progress.phase or _json.reason(job)
+        what = job.progress.phase or job.reason
         return clean_line(f"{job.state}: {what}" if what else job.state)
     return f"step {render.figures(job)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from lorad.shared.jobs import Done, Failed, Job, Paused, Queued
+from lorad.shared.jobs import Job
 from lorad.shared.messages import Metrics, Notes, SamplePicture, Status
 
 SCHEMA = 1
@@ -31,14 +31,6 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def reason(job: Job) -> str:
-    """The failure's, the pause's, the requeue's or the early end's cause; else empty."""
-    status = job.status
-    if isinstance(status, Failed):
-        return status.reason
-    return status.cause if isinstance(status, Queued | Paused | Done) else ""
-
-
 def job_fields(job: Job) -> dict[str, Any]:
     """One job; every field is there in every state."""
     progress, process = job.progress, job.process
@@ -58,7 +50,7 @@ def job_fields(job: Job) -> dict[str, Any]:
         "gpu": process.gpus[0] if process and process.gpus else None,
         "gpus": list(process.gpus) if process else [],
         "folder": job.folder,
-        "reason": reason(job) or None,
+        "reason": job.reason or None,
         "phase": progress.phase or None,
         "validation_loss": progress.validation_loss,
         "best_step": progress.best_step,

@@ -89,7 +89,7 @@ def wait_for(daemon: Client, job: Job, states: frozenset[State]) -> Job:
 
 def sentence(job: Job) -> str:
     """Where a job is now."""
-    why = _json.reason(job)
+    why = job.reason
     shown = job.progress.step and job.state in ("paused", "cancelled")
     of = "" if job.max_train_steps is None else f"/{job.max_train_steps}"
     at = f" at step {job.progress.step}{of}" if shown else ""

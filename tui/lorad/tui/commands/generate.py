@@ -7,12 +7,11 @@ import re
 from pathlib import Path
 
 from lorad.shared.errors import BaseUnnamed, NoOutput, NotWritable
+from lorad.shared.jobs import LORA_FILE
 from lorad.shared.messages import GetRecipe
 from lorad.shared.recipe import Sample, parse_recipe
 from lorad.tui.commands import _arguments
 from lorad.tui.commands._tools import run_tool
-
-WEIGHTS = "pytorch_lora_weights.safetensors"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     with _arguments.connect() as daemon:
         job = daemon.job(args.lora)
         sample = parse_recipe(daemon.ask(GetRecipe(id=args.lora)).recipe).sample
-    if not (Path(job.folder) / WEIGHTS).is_file():
+    if not (Path(job.folder) / LORA_FILE).is_file():
         raise NoOutput(id=job.id)
     of_job: dict[str, object] = {"folder": job.folder}
     return run_tool("generate", *_options(args, f"{job.name}-{job.id}", sample, of_job))

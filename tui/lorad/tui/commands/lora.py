@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 
 from lorad.shared.errors import NoOutput, NotPushed
+from lorad.shared.jobs import LORA_FILE
 from lorad.tui.commands import _arguments
 from lorad.tui.commands._tools import run_tool
-
-WEIGHTS = "pytorch_lora_weights.safetensors"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +66,7 @@ def _folder(args: argparse.Namespace) -> Path:
         with _arguments.connect() as daemon:
             job = daemon.job(_arguments.job_id(args.source))
         folder = Path(job.folder)
-        if not (folder / WEIGHTS).is_file():
+        if not (folder / LORA_FILE).is_file():
             raise NoOutput(id=job.id)
     elif not folder.is_dir():
         raise NotPushed(repo=args.repo, why=f"there is no folder {folder}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 
 from lorad.shared.clean import clean_line
 from lorad.shared.jobs import Job
 from lorad.shared.messages import SetJob
+from lorad.shared.recipe.changes import is_late
 from lorad.tui.commands._arguments import add_id, add_json, title
 from lorad.tui.commands._steer import arrange
 
@@ -41,7 +43,15 @@ def run(args: argparse.Namespace) -> int:
     told = clean_line(", ".join(f"{key} = {value}" for key, value in changes.items()), 500)
 
     def sentence(job: Job) -> str:
-        when = " from the next step on" if job.process else ""
-        return f"{title(job)} has {told}{when}."
+        return f"{title(job)} has {told}{when(changes) if job.process else ''}."
 
     return arrange(args, SetJob(id=args.id, changes=changes), sentence)
+
+
+def when(keys: Collection[str]) -> str:
+    """From when on these hold in a run that is at work; some are read at its start alone."""
+    late = [key for key in keys if is_late(key)]
+    if len(late) == len(keys):
+        return " when it starts again"
+    rest = f"; {clean_line(', '.join(late))} when it starts again" if late else ""
+    return f" from the next step on{rest}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from lorad.shared.errors import CannotImport
-from lorad.tui.imports.draft import Draft
+from lorad.tui.imports.draft import Draft, told
 
 Kind = Literal["text", "whole", "number", "steps", "switch", "truth", "list"]
 """steps: a whole number, or a share of the run. truth: python's `bool` of a text, so that only an
@@ -128,7 +128,7 @@ def convert(name: str, kind: Kind, value: Any) -> Any:
         return _CONVERTERS[kind](value)
     except (TypeError, ValueError, OverflowError):
         raise CannotImport(
-            what=f"The argument --{name}", why=f"`{value}` is no {_KINDS[kind]}"
+            what=f"The argument --{name}", why=f"{told(value)} is no {_KINDS[kind]}"
         ) from None
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from lorad.tui.imports.arguments import Arguments, read_words
 from lorad.tui.imports.diffusers import SCRIPTS, Script
-from lorad.tui.imports.draft import Draft
+from lorad.tui.imports.draft import Draft, told
 from lorad.tui.imports.launcher import Launcher, read_launcher
 from lorad.tui.imports.shell import Call
 
@@ -155,7 +155,7 @@ def _schedule(command: Command, draft: Draft) -> None:
     arguments = command.arguments
     name = arguments["lr_scheduler"]
     if name not in SCHEDULERS:
-        draft.remark("--lr_scheduler", f'there is no "{name}"; "constant" is written instead.')
+        draft.remark("--lr_scheduler", f'{told(name)} is none; "constant" is written instead.')
         name = "constant"
     draft.put("schedule.lr_scheduler", name, "--lr_scheduler")
     if name != "constant":
@@ -170,7 +170,7 @@ def _optimizer(command: Command, draft: Draft) -> None:
     arguments = command.arguments
     kind = (arguments["optimizer"] or "adamw").lower()
     if kind not in ("adamw", "prodigy"):
-        draft.remark("--optimizer", f'the script knows no "{kind}" and takes AdamW.')
+        draft.remark("--optimizer", f"the script does not know {told(kind)} and takes AdamW.")
         kind = "adamw"
     if arguments["use_8bit_adam"]:
         if kind == "prodigy":
@@ -245,7 +245,7 @@ def _report(command: Command, draft: Draft) -> None:
     draft.put("log.report_to", [name for name in wanted if name in LOGGERS])
     for name in wanted:
         if name not in LOGGERS and name != "none":
-            draft.remark("--report_to", f"lorad does not report to {name}.")
+            draft.remark("--report_to", f"lorad does not report to {told(name, '')}.")
 
 
 def _checkpoints(command: Command, draft: Draft) -> None:

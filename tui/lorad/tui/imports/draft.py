@@ -6,7 +6,10 @@ import re
 from pathlib import PurePath
 from typing import Any
 
+from lorad.shared.clean import clean_line
 from lorad.shared.recipe.sense import NAME, RESERVED
+
+_SECRET = re.compile(r"hf_|sk-|ghp_|\S{30}")
 
 
 class Draft:
@@ -51,6 +54,12 @@ def valid_name(*wishes: str | None) -> str:
         if NAME.fullmatch(name):
             return name
     return "my-lora"
+
+
+def told(value: object, marks: str = "``") -> str:
+    """A value between two marks, for a person; one that may be a token or a key is not shown."""
+    text = str(value)
+    return "its value" if _SECRET.search(text) else f"{marks[:1]}{clean_line(text)}{marks[1:]}"
 
 
 def side(pixels: float) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lorad.shared.errors import CannotImport
 from lorad.tui.imports.arguments import Arguments, convert
-from lorad.tui.imports.draft import Draft, side
+from lorad.tui.imports.draft import Draft, side, told
 from lorad.tui.imports.kohya import DATA_ARGUMENTS
 
 _OWN_NAMES = {"train_batch_size": "batch_size", "dataset_repeats": "num_repeats"}
@@ -196,7 +196,9 @@ def _caption_file(subset: dict[str, Any], data: dict[str, Any], draft: Draft) ->
     if extension in (".txt", ".caption"):
         data["caption_extension"] = extension
     else:
-        draft.remark("caption_extension", f"{extension} is not read; rename the files to .txt.")
+        draft.remark(
+            "caption_extension", f"{told(extension)} is not read; rename the files to .txt."
+        )
 
 
 def land_shape(shared: dict[str, Any], processes: int, draft: Draft) -> None:
@@ -232,7 +234,7 @@ def _land_resolution(said: Any, draft: Draft) -> None:
     parts = parts if isinstance(parts, list) else [parts]
     sides = [convert("resolution", "whole", part) for part in parts]
     if len(sides) not in (1, 2) or min(sides) < 1:
-        raise CannotImport(what="The argument --resolution", why=f"`{said}` is no resolution")
+        raise CannotImport(what="The argument --resolution", why=f"{told(said)} is no resolution")
     resolution = side(math.sqrt(sides[0] * sides[-1]))
     if sides[0] != sides[-1] or resolution != sides[0]:
         text = " x ".join(str(one) for one in sides)

@@ -11,7 +11,7 @@ from typing import Any
 
 from lorad.shared.errors import CannotImport
 from lorad.tui.imports.arguments import Arguments, convert
-from lorad.tui.imports.draft import Draft
+from lorad.tui.imports.draft import Draft, told
 
 TEXT_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 PRESETS = {"full": "full", "attn-mlp": "attention+ff", "attn-only": "attention"}
@@ -53,7 +53,7 @@ def pairs(words: list[str] | None, name: str) -> dict[str, str]:
     for word in words or []:
         key, equals, value = word.partition("=")
         if not equals:
-            raise CannotImport(what=f"The argument --{name}", why=f"`{word}` is no key=value")
+            raise CannotImport(what=f"The argument --{name}", why=f"{told(word)} is no key=value")
         found[key.strip()] = value.strip()
     return found
 
@@ -88,7 +88,9 @@ def _land_plain(module: str, extra: dict[str, str], draft: Draft) -> None:
     # Every linear layer and 1x1 convolution of the transformers.
     draft.put("lora.target_modules", "full")
     if module not in ("networks.lora", "networks.lora_sd3"):
-        draft.remark("--network_module", f"lorad has no {module}; a plain LoRA is trained.")
+        draft.remark(
+            "--network_module", f"lorad does not know {told(module)}; a plain LoRA is trained."
+        )
     if "conv_dim" in extra:
         _land_convolutions(extra, convert("conv_dim", "whole", extra["conv_dim"]), 1.0, draft)
     extra.pop("conv_dim", None)
@@ -100,11 +102,13 @@ def _land_lycoris(extra: dict[str, str], rank: int, alpha: float, draft: Draft) 
     algo = extra.pop("algo", "lora").lower()
     kind = {"lora": "lora", "locon": "lora", "loha": "loha", "lokr": "lokr"}.get(algo)
     if kind is None:
-        draft.remark("--network_args algo", f"lorad has no {algo}; a plain LoRA is trained.")
+        draft.remark(
+            "--network_args algo", f"lorad does not know {told(algo)}; a plain LoRA is trained."
+        )
     draft.put("lora.type", kind or "lora")
     preset = extra.pop("preset", "full")
     if preset not in PRESETS:
-        draft.remark("--network_args preset", f'there is no "{preset}"; "full" is written.')
+        draft.remark("--network_args preset", f'{told(preset)} is none; "full" is written.')
     draft.put("lora.target_modules", PRESETS.get(preset, "full"))
     if PRESETS.get(preset, "full") == "full":
         dim = convert("conv_dim", "whole", extra.get("conv_dim") or rank)
@@ -167,9 +171,11 @@ def land_optimizer(arguments: Arguments, draft: Draft) -> None:
     kind = _OPTIMIZERS.get(name)
     if kind is None:
         kind = "prodigy" if name.startswith("dadapt") else "adamw"
-        draft.remark("--optimizer_type", f'lorad has no {said}; "{kind}" is written instead.')
+        draft.remark(
+            "--optimizer_type", f'lorad does not know {told(said)}; "{kind}" is written instead.'
+        )
     elif name not in (kind, "adamwschedulefree"):
-        draft.remark("--optimizer_type", f'{said} is "{kind}" here.')
+        draft.remark("--optimizer_type", f'{told(said, "")} is "{kind}" here.')
     values: dict[str, Any] = {"type": kind, **_OPTIMIZER_DEFAULTS.get(kind, {})}
     for key, text in pairs(arguments["optimizer_args"], "optimizer_args").items():
         value = _literal(key, text)
@@ -191,7 +197,7 @@ def _literal(key: str, text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         raise CannotImport(
-            what="The argument --optimizer_args", why=f"`{text}` is no value for {key}"
+            what="The argument --optimizer_args", why=f"{told(text)} is no value for {key}"
         ) from None
 
 
@@ -217,13 +223,15 @@ def _scheduler(arguments: Arguments, draft: Draft) -> tuple[str, int | None]:
     name = arguments["lr_scheduler"]
     warmup = _steps(arguments, "lr_warmup_steps", draft)
     if said := arguments["lr_scheduler_type"]:
-        draft.remark("--lr_scheduler_type", f"lorad has no {said}; --lr_scheduler is taken.")
+        draft.remark(
+            "--lr_scheduler_type", f"lorad does not know {told(said)}; --lr_scheduler is taken."
+        )
     if draft.values["optimizer.type"] == "schedulefree":
         if name != "constant":
             draft.remark("--lr_scheduler", "schedulefree has no schedule, with kohya neither.")
         name, warmup = "constant", 0
     elif name not in _SCHEDULERS:
-        draft.remark("--lr_scheduler", f'there is no "{name}"; "constant" is written instead.')
+        draft.remark("--lr_scheduler", f'{told(name)} is none; "constant" is written instead.')
         name = "constant"
     if name == "constant" and warmup:
         name = "constant_with_warmup"

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from lorad.tui.imports.draft import Draft, side
+from lorad.tui.imports.draft import Draft, side, told
 
 _OPTIONS = {
     "w": ("width", int), "h": ("height", int), "d": ("seed", int), "s": ("steps", int),
@@ -22,7 +22,7 @@ def read_prompts(path: str, draft: Draft) -> list[dict[str, Any]]:
     try:
         text = Path(path).read_text(encoding="utf-8")
         tables = _parse(text, Path(path).suffix)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not of kohya's form"
         draft.remark("--sample_prompts", f"{path} was not read ({why}): set sample.prompts.")
         return []
@@ -59,7 +59,7 @@ def _prompt(table: dict[str, Any], draft: Draft) -> dict[str, Any]:
     """One prompt in lorad's keys; kohya cuts sizes to multiples of 8 as well."""
     prompt: dict[str, Any] = {"prompt": str(table.get("prompt", ""))}
     for option in table.get("unknown", []):
-        draft.remark("--sample_prompts", f"`{option}` has no counterpart; it is left out.")
+        draft.remark("--sample_prompts", f"{told(option)} has no counterpart; it is left out.")
     if table.get("negative_prompt"):
         prompt["negative_prompt"] = str(table["negative_prompt"])
     if "seed" in table:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lorad.shared.errors import CannotImport
 from lorad.tui.imports.arguments import Arguments
-from lorad.tui.imports.draft import Draft
+from lorad.tui.imports.draft import Draft, told
 from lorad.tui.imports.kohya_data import land_shape, read_data
 from lorad.tui.imports.kohya_network import (
     land_network,
@@ -81,7 +81,7 @@ def _land_loss(arguments: Arguments, draft: Draft) -> None:
         if arguments["huber_schedule"] != "constant":
             draft.remark(
                 "--huber_schedule",
-                f'"{arguments["huber_schedule"]}" has no counterpart: huber_c is the same for '
+                f"{told(arguments['huber_schedule'])} has no counterpart: huber_c is the same for "
                 "all timesteps.",
             )
 
@@ -121,7 +121,7 @@ def _land_saving(arguments: Arguments, launcher: Launcher, draft: Draft) -> None
         if arguments["save_precision"] not in _SAVED:
             raise CannotImport(
                 what="The argument --save_precision",
-                why=f"`{arguments['save_precision']}` is none of {', '.join(_SAVED)}",
+                why=f"{told(arguments['save_precision'])} is none of {', '.join(_SAVED)}",
             )
         draft.put("output.save_dtype", _SAVED[arguments["save_precision"]])
     if arguments["save_last_n_epochs"] is not None:

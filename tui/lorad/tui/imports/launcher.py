@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lorad.tui.imports.arguments import convert
-from lorad.tui.imports.draft import Draft
+from lorad.tui.imports.draft import Draft, told
 
 PRECISIONS = ("no", "fp16", "bf16")
 
@@ -22,7 +22,7 @@ def read_launcher(words: list[str], draft: Draft) -> Launcher:
     options = _options(words)
     precision = options.pop("mixed_precision", None)
     if precision is not None and precision not in PRECISIONS:
-        draft.remark("--mixed_precision", f'lorad has no "{precision}".')
+        draft.remark("--mixed_precision", f"lorad does not know {told(precision)}.")
         precision = None
     count = options.pop("num_processes", None) or options.pop("nproc_per_node", None)
     multi = options.pop("multi_gpu", None)

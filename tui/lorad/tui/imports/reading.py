@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from lorad.shared.errors import CannotImport, WrongValue
 from lorad.shared.recipe import parse_recipe
 from lorad.shared.recipe.sections import Recipe
+from lorad.shared.recipe.sense import LEAST_OF_PRODIGY, NO_EFFECT
 from lorad.tui.imports import kohya
 from lorad.tui.imports.arguments import Arguments, convert, find_name, read_words
 from lorad.tui.imports.diffusers import SCRIPTS
@@ -22,6 +23,12 @@ from lorad.tui.imports.writing import write_recipe
 KNOWN = frozenset(SCRIPTS) | kohya.SCRIPTS
 BETA2 = 0.999
 """The default of both: AdamW's."""
+UNFIT = frozenset({
+    "buckets.min_bucket_reso", "buckets.max_bucket_reso", "schedule.lr_warmup_steps",
+    "schedule.lr_decay_steps", "objective.snr_weighting", "lora.init_lora_weights",
+    "validate.path",
+})  # fmt: skip
+"""Keys that are better left out than refused where they do not fit."""
 
 
 class Imported(NamedTuple):
@@ -144,17 +151,42 @@ def _finish(draft: Draft, head: list[str], name: str) -> Imported:
         CannotImport: a value does not fit.
     """
     _make_valid(draft)
-    text = write_recipe(draft, name, head)
-    try:
-        parse_recipe(text)
-    except WrongValue as error:
-        key = str(error.details["key"])
-        origin = draft.origin.get(key) or draft.origin.get(f"data.{key.rpartition('.')[2]}")
-        raise CannotImport(
-            what=f"The argument {origin}" if origin else f"What gives `{key}`",
-            why=error.details["why"],
-        ) from error
-    return Imported(text, draft.remarks)
+    while True:
+        text = write_recipe(draft, name, head)
+        try:
+            parse_recipe(text)
+        except WrongValue as error:
+            if not _left_out(draft, str(error.details["key"]), str(error.details["why"])):
+                raise _refused(draft, error) from error
+        else:
+            return Imported(text, draft.remarks)
+
+
+def _left_out(draft: Draft, key: str, why: str) -> bool:
+    """Take out what a script puts up with and a recipe does not, if it is such a thing."""
+    if not why.startswith(NO_EFFECT) and key not in UNFIT:
+        return False
+    table, _, field = key.rpartition(".")
+    origin = _origin(draft, key) or key
+    if table.startswith("data"):
+        number = int(table.removeprefix("data").strip("[]") or 0)
+        gone = draft.data[number].pop(field, None)
+    else:
+        gone = draft.take(key)
+    if gone is not None:
+        draft.remark(origin, f"{why}. It is left out.")
+    return gone is not None
+
+
+def _origin(draft: Draft, key: str) -> str | None:
+    return draft.origin.get(key) or draft.origin.get(f"data.{key.rpartition('.')[2]}")
+
+
+def _refused(draft: Draft, error: WrongValue) -> CannotImport:
+    key = str(error.details["key"])
+    origin = _origin(draft, key)
+    what = f"The argument {origin}" if origin else f"What gives `{key}`"
+    return CannotImport(what=what, why=error.details["why"])
 
 
 def _make_valid(draft: Draft) -> None:
@@ -181,10 +213,9 @@ def _make_valid(draft: Draft) -> None:
         draft.remark(
             "--text_encoder_lr", "prodigy finds one rate for all that it trains; it is left out."
         )
-    smallest, largest = (draft.values.get(f"buckets.{end}_bucket_reso") for end in ("min", "max"))
-    if largest is not None and largest < (smallest or resolution):
-        draft.take("buckets.max_bucket_reso")
-        draft.remark("max_bucket_reso", f"{largest} is too little, so it is left out.")
+    if _kind(draft) == "prodigy" and (rates[0] or 0) < LEAST_OF_PRODIGY:
+        draft.put("train.learning_rate", 1.0)
+        draft.remark("--learning_rate", "prodigy multiplies its own rate by it: 1.0 is written.")
     places = [data.get("path") for data in draft.data] + [draft.values.get("output.folder")]
     relative = [place for place in places if place and not PurePath(place).is_absolute()]
     if relative:
@@ -223,5 +254,5 @@ def _read(path: str) -> str:
 def _toml(path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(_read(path))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise CannotImport(what=path, why=f"it is not valid TOML ({error})") from error

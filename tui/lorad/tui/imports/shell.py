@@ -27,8 +27,28 @@ _PIECES = re.compile(
       | (?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
+LARGEST = 1_000_000
+"""Characters that variables may come to, over the whole text."""
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+
+
+class _Variables(dict[str, str]):
+    """What the text sets so far, and how much of it was written out."""
+
+    written = 0
+
+    def write(self, name: str, value: str) -> str:
+        """The value, to stand in the variable's place.
+
+        Raises:
+            CannotImport: lines such as `A="$A$A"` make it grow beyond all bounds.
+        """
+        self.written += len(value)
+        if self.written > LARGEST:
+            why = f"it grows beyond {LARGEST:,} characters"
+            raise CannotImport(what=f"The variable ${name}", why=why)
+        return value
 
 
 class Call(NamedTuple):
@@ -72,7 +92,7 @@ def _call(words: list[str]) -> Call | None:
 
 def _commands(text: str, draft: Draft) -> list[list[str]]:
     """The words of each command, with the variables that are set before it."""
-    variables: dict[str, str] = {}
+    variables = _Variables()
     found: list[list[str]] = []
     line = ""
     for piece in [*_PIECES.finditer(text), None]:
@@ -87,7 +107,7 @@ def _commands(text: str, draft: Draft) -> list[list[str]]:
     return found
 
 
-def _expanded(piece: str, kind: str, variables: dict[str, str], draft: Draft) -> str:
+def _expanded(piece: str, kind: str, variables: _Variables, draft: Draft) -> str:
     """A piece of a line with its variables filled in, still quoted."""
     if kind == "continued":
         return " "
@@ -104,12 +124,12 @@ def _expanded(piece: str, kind: str, variables: dict[str, str], draft: Draft) ->
     return piece
 
 
-def _value(found: re.Match[str], variables: dict[str, str], draft: Draft) -> str:
+def _value(found: re.Match[str], variables: _Variables, draft: Draft) -> str:
     name = found[1] or found[2]
     if name in variables:
-        return variables[name]
+        return variables.write(name, variables[name])
     if found[3] is not None:
-        return found[3]
+        return variables.write(name, found[3])
     draft.remark(f"${name}", "nothing in it sets this variable, so it stays as it is.")
     return found[0]
 

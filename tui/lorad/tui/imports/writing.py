@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from lorad.shared.clean import clean_line
 from lorad.shared.recipe import Data, Recipe
 from lorad.shared.recipe.writing import as_toml
 from lorad.tui.imports.draft import Draft
@@ -19,7 +20,7 @@ SHOWN = frozenset({
 
 def write_recipe(draft: Draft, name: str, head: list[str]) -> str:
     """The recipe's text; `head` are its first lines, as comments."""
-    lines = [f"# {line}" for line in head]
+    lines = [f"# {clean_line(line)}" for line in head]
     lines += [f"name = {write_value(name)}"]
     sections = sorted(msgspec.structs.fields(Recipe), key=lambda field: field.name != "model")
     for section in sections:

@@ -152,7 +152,8 @@ class MainScreen(LoradScreen):
         job, detail = self.queue.selected, mirror.detail
         if job is None or detail is None or detail.id != job.id:
             detail = None
-        self.chart.show(job, detail.curve if detail else EMPTY_CURVE)
+        looks = tuple(detail.validations.values()) if detail else ()
+        self.chart.show(job, detail.curve if detail else EMPTY_CURVE, looks)
         self.samples.show(detail)
         if self.log_view.display:
             self.log_view.show(detail.log.shown() if detail else ())

@@ -1,14 +1,19 @@
-"""The loss of the selected job: every step's spread in the shade, the smoothed line before it."""
+"""The loss of the selected job: every step's spread in the shade, the smoothed line before it.
+
+The loss on what is held out stands over both, a dot for each look.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 from lorad.shared.jobs import Job
-from lorad.shared.messages import Column
+from lorad.shared.messages import Column, Validation
 from lorad.tui.curve import Curve
 from lorad.tui.format import figure, fit, validation
 from lorad.tui.widgets.painting import (
@@ -49,11 +54,12 @@ class LossChart(Painting, can_focus=True):
         super().__init__(id=id)
         self._curve = Curve()
         self._job: Job | None = None
+        self._looks: tuple[Validation, ...] = ()
         self._log = False
 
-    def show(self, job: Job | None, curve: Curve) -> None:
-        """Draw this job's curve."""
-        self._job, self._curve = job, curve
+    def show(self, job: Job | None, curve: Curve, looks: tuple[Validation, ...] = ()) -> None:
+        """Draw this job's curve, and its looks at what is held out."""
+        self._job, self._curve, self._looks = job, curve, looks
         self.repaint()
 
     def action_toggle_log(self) -> None:
@@ -67,7 +73,8 @@ class LossChart(Painting, can_focus=True):
         if height < 5 or width < 20:
             return [head]
         total = (self._job.max_train_steps if self._job else None) or 1
-        plot = chart_rows(self._curve.columns, total, (width, height - 1), self._log)
+        size = (width, height - 1)
+        plot = chart_rows(self._curve.columns, total, size, self._log, self._looks)
         if plot is None:
             return [head, *centred([[Span(self._silence(), "dim")]], width, height - 1)]
         return [head, *plot]
@@ -93,14 +100,20 @@ class LossChart(Painting, can_focus=True):
 
 
 def chart_rows(
-    columns: tuple[Column, ...], total: int, size: tuple[int, int], log: bool
+    columns: tuple[Column, ...],
+    total: int,
+    size: tuple[int, int],
+    log: bool,
+    looks: Iterable[Validation] = (),
 ) -> list[Row] | None:
     """The plot with its axes in this many cells; none where there is no finite value."""
+    looks = [look for look in looks if math.isfinite(look.loss)]
     extremes = bounds(columns)
     if extremes is None:
         return None
     width, height = size
-    low, high = extremes
+    low = min(extremes[0], *(look.loss for look in looks)) if looks else extremes[0]
+    high = max(extremes[1], *(look.loss for look in looks)) if looks else extremes[1]
     log = log and low > 0
     plot_height = height - 2
     if log:
@@ -120,6 +133,8 @@ def chart_rows(
     )
     at_row = {frame.y(tick) // 4: label for tick, label in zip(ticks, labels, strict=True)}
     plot = _cells(columns, frame)
+    for look in looks:
+        plot[frame.y(look.loss) // 4][frame.x(look.step) // 2] = ("●", "good")
     rows = [_axis(at_row.get(y), margin) + runs(cells) for y, cells in enumerate(plot)]
     return rows + _step_axis(frame, margin)
 

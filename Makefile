@@ -21,7 +21,7 @@ demo: $(READY)  ## Train a LoRA on the shipped model and watch it, in a few minu
 	$(BIN)/lorad demo
 
 test: $(READY)  ## The whole suite, with real sockets, processes and terminals
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(READY)  ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -130,12 +130,10 @@ def test_zero_terminal_snr_is_diffusers_own_and_trains_its_last_timestep() -> No
 def test_losses_of_known_errors() -> None:
     plain = batch(diffusion("snr_gamma = 0"))
     plain.guess = plain.noise + 3.0
+    bends = {"l2": "", "huber": "huber_c = 0.5", "smooth_l1": "huber_c = 0.5"}
     loss = {
-        kind: price(
-            diffusion(f'snr_gamma = 0\nloss_type = "{kind}"' + "\nhuber_c = 0.5" * (kind != "l2")),
-            plain,
-        )
-        for kind in ("l2", "huber", "smooth_l1")
+        kind: price(diffusion(f'snr_gamma = 0\nloss_type = "{kind}"\n{bend}'), plain)
+        for kind, bend in bends.items()
     }
     root = math.sqrt(9.25)
     assert loss["l2"].tolist() == pytest.approx([9.0] * 8)

@@ -9,7 +9,9 @@ weights of its own. The numbers are those of torch's own convolution, bit for bi
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 import torch.nn.functional as F
@@ -76,8 +78,9 @@ class PointConvolution:
         return F.linear(x.permute(0, 2, 3, 1), weight, layer.bias).permute(0, 3, 1, 2)
 
 
-_ways: list[PackedConvolution] = []
-"""By number, since a compiled graph holds numbers and tensors."""
+_ways: WeakValueDictionary[int, PackedConvolution] = WeakValueDictionary()
+"""By number, since a compiled graph holds numbers and tensors; gone with their network."""
+_numbers = itertools.count()
 
 
 class PackedConvolution:
@@ -90,8 +93,8 @@ class PackedConvolution:
         self.turned: Tensor | None = None
         """The same for the way back; none where the stride is not 1."""
         self.turned_padding = ONE
-        self.number = len(_ways)
-        _ways.append(self)
+        self.number = next(_numbers)
+        _ways[self.number] = self
 
     def __call__(self, x: Tensor) -> Tensor:
         """`x` [n, in, h, w]; the result [n, out, h', w']."""

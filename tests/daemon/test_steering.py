@@ -204,7 +204,7 @@ def train(task, line):
         line.report(point(step))
         loss = {1: 0.5, 2: 0.25, 3: float("nan")}[step]
         line.report(ValidationReport(step=step, loss=loss, best=step < 3))
-    line.report(NoteReport(step=2, kind="best", text="It is better."))
+    line.report(NoteReport(step=2, kind="plan", text="It is better."))
     line.report(NoteReport(step=3, kind="nonfinite", text="The loss is NaN."))
     while line.wanted == "run":
         time.sleep(0.01)
@@ -228,7 +228,7 @@ def test_looks_and_notes_are_stored_told_and_shown(make: Make, tmp_path: Path) -
     assert [look.step for look in client.ask(GetMetrics(id=job.id, after=2)).validations] == [3]
     assert len(client.ask(GetChart(id=job.id, width=10)).validations) == 3
     notes = client.ask(GetNotes(id=job.id)).notes
-    assert [(note.step, note.kind) for note in notes] == [(2, "best"), (3, "nonfinite")]
+    assert [(note.step, note.kind) for note in notes] == [(2, "plan"), (3, "nonfinite")]
     assert client.ask(GetNotes(id=job.id, limit=1)).notes == notes[1:]
     assert "Its newest note: The loss is NaN." in client.ask(WhyJob(id=job.id)).sentence
     heard = []

@@ -160,7 +160,7 @@ def test_notes_are_in_order_bounded_and_never_double(store: Store) -> None:
     assert len(store.notes(other.id, 1)[0].text) == MAX_NOTE
     with store.transaction():
         for step in range(MAX_NOTES + 5):
-            store.add_note(job.id, NoteReport(step=step, kind="best", text="c"))
+            store.add_note(job.id, NoteReport(step=step, kind="plan", text="c"))
     notes = store.notes(job.id, 10**6)
     assert (len(notes), notes[0].step) == (MAX_NOTES, 5)
     assert len(store.notes(other.id, 9)) == 1
@@ -212,7 +212,7 @@ def test_beginning_again_forgets(store: Store) -> None:
     store.add_points(job.id, [point(1)])
     store.add_sample(job.id, picture(0))
     store.add_validation(job.id, Validation(step=1, loss=0.5, best=True))
-    store.add_note(job.id, NoteReport(step=1, kind="best", text="a"))
+    store.add_note(job.id, NoteReport(step=1, kind="plan", text="a"))
     store.set_progress(job.id, Progress(step=1))
     store.begin_again(job.id)
     assert store.points(job.id, 0, 10) == []
@@ -306,7 +306,7 @@ def test_a_database_of_version_1_is_taken_over(tmp_path: Path) -> None:
     job = store.job(1)
     assert (job.max_train_steps, job.progress.step) == (9, 4)
     assert store.recipe(1) == (TEXT, "/r", {}, 0, 0)
-    store.add_note(1, NoteReport(step=1, kind="best", text="a"))
+    store.add_note(1, NoteReport(step=1, kind="plan", text="a"))
     store.close()
     Store(path).close()
     # Whoever goes back to the earlier lorad has the queue as it was.

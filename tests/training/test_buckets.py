@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorad.daemon.training.data.buckets import (
-    Bucket,
     bucket_of,
-    bucket_table,
     resolutions,
     rules,
     scaled_size,
@@ -125,8 +123,3 @@ def test_steps_that_the_model_cannot_have_are_refused() -> None:
         rules(recipe(512, "bucket_reso_steps = 24"), 16)
     assert rules(recipe(64), 16).steps == 16
     assert rules(recipe(504)).steps == 56
-
-
-def test_the_table_counts_pictures() -> None:
-    found = bucket_table([(10, 10), (64, 64), (300, 100)], recipe(64))
-    assert found == [Bucket(64, 64, 2), Bucket(104, 32, 1)]

@@ -63,12 +63,10 @@ class Validation(Message, frozen=True):
 
 
 NoteKind = Literal[
-    "plan", "nonfinite", "rollback", "changed", "inexact", "best", "stopped_early",
-    "sample_failed",
+    "plan", "nonfinite", "rollback", "changed", "inexact", "stopped_early",
 ]  # fmt: skip
 """Another way to fit the memory; a loss that is no number; back to a checkpoint; a change of the
-recipe that it took up; no longer bit for bit; a better validation loss; no better one for too
-long; a picture that could not be drawn."""
+recipe that it took up; no longer bit for bit; no better validation loss for too long."""
 
 
 class Note(Message, frozen=True):

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lorad.shared.errors import WrongValue
@@ -134,17 +132,6 @@ def scaled_size(size: Size, bucket: Size) -> Size:
     scale = max(bucket[0] / size[0], bucket[1] / size[1])
     width, height = _round(size[0] * scale), _round(size[1] * scale)
     return max(width, bucket[0]), max(height, bucket[1])
-
-
-def bucket_table(sizes: Iterable[Size], recipe: Recipe, multiple: int = 8) -> list[Bucket]:
-    """The buckets that pictures of these sizes fill, sorted by shape.
-
-    Raises:
-        WrongValue: as `rules`.
-    """
-    rule = rules(recipe, multiple)
-    counts = Counter(choose(size, rule) for size in sizes)
-    return sorted(Bucket(width, height, count) for (width, height), count in counts.items())
 
 
 def _floor(number: int, steps: int) -> int:

@@ -27,6 +27,10 @@ class LoradError(Exception):
         return sentence.format(**self.details)
 
 
+class Unforeseen(LoradError):
+    """Something unexpected happened ({what}). `LORAD_TRACEBACK=1` shows the traceback."""
+
+
 # -- the recipe ---------------------------------------------------------------------------------
 
 
@@ -64,20 +68,16 @@ class CannotChange(RecipeError):
     """`{key}` of a job cannot be changed: {why}. Add the recipe again with another one."""
 
 
-class NotWritable(LoradError):
+class NotWritable(RecipeError):
     """{path} cannot be written: {why}."""
-
-    exit_code = 2
 
 
 class NameTaken(RecipeError):
     """{path} is there already. Choose another name, or remove it first."""
 
 
-class CannotImport(LoradError):
+class CannotImport(RecipeError):
     """{what} cannot be imported: {why}."""
-
-    exit_code = 2
 
 
 # -- the data -----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol, cast
 
 from lorad.shared.clean import clean, clean_line
-from lorad.shared.errors import LoradError
+from lorad.shared.errors import LoradError, Unforeseen
 from lorad.tui.commands import ALIASES, VERBS
 
 USAGE = 2
@@ -175,7 +175,7 @@ def _unexpected(error: Exception) -> int:
         complain(f"{what} cannot be used: {error.strerror}.")
         return 1
     what = f"{type(error).__name__}: {clean_line(str(error))}"
-    complain(f"Something unexpected happened ({what}). `LORAD_TRACEBACK=1` shows the traceback.")
+    complain(str(Unforeseen(what=what)))
     return 1
 
 

@@ -7,7 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from lorad.shared.errors import LoradError, TrainingNotInstalled
+from lorad.shared.clean import clean_line
+from lorad.shared.errors import LoradError, TrainingNotInstalled, Unforeseen
 
 
 def main() -> int:
@@ -39,6 +40,13 @@ def main() -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    # A damaged file, a full card, a library's own mistake: whoever asked gets a sentence.
+    except Exception as error:
+        if os.environ.get("LORAD_TRACEBACK"):
+            raise
+        what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        print(f"lorad: {Unforeseen(what=clean_line(what))}", file=sys.stderr)
+        return Unforeseen.exit_code
 
 
 def _lora(args: argparse.Namespace) -> object:

@@ -13,7 +13,7 @@ from lorad.daemon.training.data.report import DataReport
 from lorad.daemon.training.data.survey import survey
 from lorad.daemon.training.data.told import describe
 from lorad.daemon.training.exactness import inexact_settings
-from lorad.daemon.training.fit import ports_of, refuse_unfit
+from lorad.daemon.training.fit import ports_of, refuse_idle_targets, refuse_unfit
 from lorad.shared.clean import clean_line
 from lorad.shared.endpoints import find_home
 from lorad.shared.errors import LoradError
@@ -62,11 +62,13 @@ def _fields(report: DataReport) -> dict[str, Any]:
 
 def _check_model(recipe: Recipe, folder: Path) -> list[str]:
     """What the base model and its files cannot do, as far as its configuration tells."""
-    try:
-        refuse_unfit(recipe, folder)
-    except LoradError as error:
-        return [str(error)]
-    return []
+    problems = []
+    for refuse in (refuse_unfit, refuse_idle_targets):
+        try:
+            refuse(recipe, folder)
+        except LoradError as error:
+            problems.append(str(error))
+    return list(dict.fromkeys(problems))
 
 
 def _readable(report: Report) -> str:

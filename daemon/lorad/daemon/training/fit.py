@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import SD3Transformer2DModel, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from lorad.daemon.training.data.buckets import bucket_of
 from lorad.daemon.training.data.report import Ports
@@ -14,8 +20,13 @@ from lorad.daemon.training.families.registry import (
     load_counter,
 )
 from lorad.daemon.training.lora import export_refusals
-from lorad.shared.errors import LoradError
+from lorad.daemon.training.objective import refuse_foreign
+from lorad.daemon.training.schedule import learning_rates
+from lorad.daemon.training.targets import find_targets, find_text_targets, refuse_idle_patterns
+from lorad.shared.errors import FileMissing, LoradError
 from lorad.shared.recipe import Recipe
+
+NETWORKS: dict[str, Any] = {"unet": UNet2DConditionModel, "transformer": SD3Transformer2DModel}
 
 
 def refuse_unfit(recipe: Recipe, recipe_folder: Path) -> None:
@@ -30,8 +41,41 @@ def refuse_unfit(recipe: Recipe, recipe_folder: Path) -> None:
     family = check_model(folder, recipe.model.base)
     for refusal in export_refusals(recipe, family.name):
         raise refusal
+    refuse_foreign(recipe.objective, flow=family.network_name == "transformer")
+    if recipe.train.known_steps is not None:
+        learning_rates(recipe, recipe.train.known_steps)
+    if recipe.lora.init_from is not None:
+        path = recipe_folder / Path(recipe.lora.init_from).expanduser()
+        if not path.is_file():
+            raise FileMissing(path=path)
     side = recipe.train.resolution
     bucket_of((side, side), recipe, family.size_multiple)
+
+
+def refuse_idle_targets(recipe: Recipe, recipe_folder: Path) -> None:
+    """Refuse targets and patterns that name no layer, by networks without any weights.
+
+    A run finds the same when it puts the adapter on; this is for `lorad check`.
+
+    Raises:
+        TargetsMissing: a target names no layer.
+        WrongValue: a pattern does not.
+    """
+    folder = find_model_index(recipe.model, recipe_folder)
+    names: list[str] = []
+    with torch.device("meta"):
+        for part in ("unet", "transformer", "text_encoder", "text_encoder_2"):
+            config = folder / part / "config.json"
+            if not config.is_file():
+                continue
+            if part in NETWORKS:
+                settings = json.loads(config.read_text())
+                names += find_targets(NETWORKS[part].from_config(settings), recipe.lora)
+            elif recipe.lora.train_text_encoder:
+                encoder = CLIPTextModel(CLIPTextConfig.from_pretrained(folder / part))
+                names += find_text_targets(encoder, recipe.lora)
+    if names:
+        refuse_idle_patterns(recipe.lora, names)
 
 
 def ports_of(recipe: Recipe, recipe_folder: Path, memory_bytes: int | None = None) -> Ports:

@@ -90,18 +90,28 @@ def make_objective(recipe: Recipe, process: Diffusion | Flow) -> Objective:
     Raises:
         WrongValue: the base model cannot be trained so.
     """
-    wanted, usual = recipe.objective, recipes.Objective()
+    wanted = recipe.objective
+    refuse_foreign(wanted, flow=isinstance(process, Flow))
+    if isinstance(process, Diffusion):
+        return DiffusionObjective(wanted, process)
+    return FlowObjective(wanted, process)
+
+
+def refuse_foreign(wanted: recipes.Objective, *, flow: bool) -> None:
+    """Refuse what is for the other kind of base model; `lorad check` asks before any is loaded.
+
+    Raises:
+        WrongValue: a key is set that this kind has no use for.
+    """
+    usual = recipes.Objective()
     foreign, why = (
-        (FLOW_ONLY, "it is for flow matching (SD 3), and this base model guesses noise")
-        if isinstance(process, Diffusion)
-        else (DIFFUSION_ONLY, "this base model matches flows (SD 3), which has no such thing")
+        (DIFFUSION_ONLY, "this base model matches flows (SD 3), which has no such thing")
+        if flow
+        else (FLOW_ONLY, "it is for flow matching (SD 3), and this base model guesses noise")
     )
     for name in foreign:
         if getattr(wanted, name) != getattr(usual, name):
             raise WrongValue(key=f"objective.{name}", why=why)
-    if isinstance(process, Diffusion):
-        return DiffusionObjective(wanted, process)
-    return FlowObjective(wanted, process)
 
 
 class DiffusionObjective:

@@ -178,6 +178,8 @@ def test_ctrl_c_is_130_and_leaves_the_job(lorad: Lorad, daemon: Home, home: Path
         env={**os.environ, "LORAD_HOME": str(home)},
         stderr=subprocess.PIPE,
         text=True,
+        # A test runner in the background ignores the signal, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with waiting:
         assert waiting.stderr is not None

@@ -109,6 +109,7 @@ def test_no_upscale_by_hand() -> None:
     rule = recipe(512, "bucket_no_upscale = true")
     assert bucket_of((300, 200), rule) == (256, 192)  # small: its own size, floored
     assert bucket_of((3000, 2000), rule) == (576, 384)  # 627x418: 576x384 has 3:2 just so
+    assert bucket_of((5699, 46), rule) == (5696, 64)  # a strip: no longer than it is
     assert bucket_of((20, 20), rule) == (64, 64)  # smaller than a step: not dropped
 
 

@@ -124,7 +124,8 @@ def _only_smaller(size: Size, rule: Rules) -> Size:
             width, height = by_width, _round(by_width / aspect)
         else:
             width, height = _round(by_height * aspect), by_height
-    return _floor(width, rule.steps), _floor(height, rule.steps)
+    # A strip thinner than a step is made as high as one, and would be made longer with it.
+    return _floor(min(width, size[0]), rule.steps), _floor(min(height, size[1]), rule.steps)
 
 
 def scaled_size(size: Size, bucket: Size) -> Size:

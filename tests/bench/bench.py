@@ -31,6 +31,7 @@ from many import COUNT, many
 from reference import STEPS, Reference, beside_reference, lorad, put_pictures
 from support import Daemon, eventually, small_recipe
 from terminal import Terminal
+from timing import timed
 
 LORAD = str(Path(sysconfig.get_path("scripts")) / "lorad")
 HERE = Path(__file__).parent
@@ -88,9 +89,9 @@ def commands(folder: Path) -> str:
     recipe = small_recipe(folder)
     for _ in range(3):
         daemon.add(recipe, stash=True)
-    status = timed(lambda: call(daemon, "status", "--json"))
-    version = timed(lambda: call(daemon, "version"))
-    paint = timed(lambda: first_paint(daemon), count=7)
+    status = timed(lambda: call(daemon, "status", "--json"), 11)
+    version = timed(lambda: call(daemon, "version"), 11)
+    paint = timed(lambda: first_paint(daemon), 7)
     assert daemon.process is not None
     process = psutil.Process(daemon.process.pid)
     before, began = process.cpu_times(), time.monotonic()
@@ -104,16 +105,6 @@ def commands(folder: Path) -> str:
         f" first paint {paint:.2f} s;"
         f" daemon idle {rss:.0f} MB, {share:.2%} of a core"
     )
-
-
-def timed(do: Callable[[], object], count: int = 11) -> float:
-    """Median wall seconds."""
-    seconds = []
-    for _ in range(count):
-        began = time.perf_counter()
-        do()
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
 
 
 def call(daemon: Daemon, *words: str) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from timing import timed
 
 from lorad.daemon.training import keyed
 from lorad.daemon.training.data import find_items
@@ -41,16 +42,6 @@ class Evenly:
         return torch.arange(count)
 
 
-def timed(do: Callable[[], object], count: int = 5) -> float:
-    """Median seconds."""
-    seconds = []
-    for _ in range(count):
-        began = time.perf_counter()
-        do()
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
-
-
 def opening(folder: Path, count: int) -> str:
     """A set of so many pictures of 512x512, seen both ways round, from its cache."""
     keys = [f"{number}/{side}" for number in range(count // 2) for side in "ab"]
@@ -61,7 +52,7 @@ def opening(folder: Path, count: int) -> str:
             writer.put(key, {"posterior": entry + number})
     wrote = time.perf_counter() - began
     first = timed(lambda: len(Cache(folder).find("g", keys)), 1)
-    again = timed(lambda: len(Cache(folder).find("g", keys)))
+    again = timed(lambda: len(Cache(folder).find("g", keys)), 5)
     return (
         f"{count} entries of SD 1 at 512: opened in {first:.2f} s, again in {again:.2f} s;"
         f" written at {count / wrote:.0f} a second"

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from lorad.daemon.training.export import About, Block, Bucket, export
+from lorad.daemon.training.data.buckets import Bucket
+from lorad.daemon.training.export import About, Block, export
 from lorad.shared.jobs import LORA_FILE
 
 from .adapters import adapted, make_recipe

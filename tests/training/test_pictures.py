@@ -13,9 +13,10 @@ from support import small_data
 from lorad.daemon.training.data import find_items
 from lorad.daemon.training.data.pictures import (
     FORMATS,
-    Broken,
+    broken_pictures,
     decode,
     decode_mask,
+    fault,
     read_size,
 )
 from lorad.shared import errors
@@ -29,24 +30,28 @@ def test_every_broken_picture_is_named(tmp_path: Path) -> None:
     good = (tmp_path / "pictures" / "anchor.png").read_bytes()
     (tmp_path / "pictures" / "ambulance.png").write_bytes(good[: len(good) // 2])
     (tmp_path / "pictures" / "alarm-clock.png").write_bytes(b"GIF89a nonsense")
-    broken = Broken()
-    decoded = [
-        broken.try_decode(item.name, item.read)
-        for item in find_items(parse_recipe(RECIPE), tmp_path)
-    ]
-    assert [picture is None for picture in decoded] == [True, True, False]
-    with pytest.raises(errors.BrokenPicture, match=r"alarm-clock\.png, ambulance\.png cannot"):
-        broken.refuse()
+    items = find_items(parse_recipe(RECIPE), tmp_path)
+    faults = {item.name: fault_of(item.read()) for item in items}
+    assert [bool(why) for why in faults.values()] == [True, True, False]
+    error = broken_pictures([name for name, why in faults.items() if why], "it is cut")
+    assert isinstance(error, errors.BrokenPicture)
+    assert "alarm-clock.png, ambulance.png cannot" in str(error)
 
 
 def test_what_is_no_picture_is_said_without_pillows_words() -> None:
-    broken = Broken()
-    for name, data in (("a", b"text"), ("b", bytes_of(Image.new("I", (4, 4)), "TIFF"))):
-        broken.try_decode(name, lambda data=data: data)
-    with pytest.raises(errors.BrokenPicture, match="a, b cannot be decoded: it is no picture"):
-        broken.refuse()
+    assert fault_of(bytes_of(Image.new("I", (4, 4)), "TIFF"))
+    error = broken_pictures(["a", "b"], fault_of(b"text"))
+    assert "a, b cannot be decoded: it is no picture" in str(error)
     with pytest.raises(ValueError, match="32 bits"):
         decode(bytes_of(Image.new("I", (4, 4)), "TIFF"))
+
+
+def fault_of(data: bytes) -> str:
+    try:
+        decode(data)
+    except Exception as error:
+        return fault(error)
+    return ""
 
 
 def bytes_of(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -14,9 +14,10 @@ from PIL import Image
 
 from lorad.daemon.training.data import collect
 from lorad.daemon.training.data.alike import COLOUR, HAMMING, alike, same
+from lorad.daemon.training.data.buckets import Bucket
 from lorad.daemon.training.data.item import Findings
 from lorad.daemon.training.data.look import Look, look
-from lorad.daemon.training.data.report import Bucket, DataReport, Ports, make_report
+from lorad.daemon.training.data.report import DataReport, Ports, make_report
 from lorad.daemon.training.data.seen import look_over
 from lorad.daemon.training.data.survey import survey
 from lorad.daemon.training.data.told import report_lines

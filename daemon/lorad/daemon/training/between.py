@@ -66,7 +66,7 @@ def look(run: Run) -> None:
     loss = run.peers.hear(loss)
     run.looked = run.step
     run.best = run.best.after(run.step, loss)
-    better = run.best.step == run.step and run.best.since == 0 and run.best.loss is not None
+    better = run.best.since == 0
     run.line.report(ValidationReport(step=run.step, loss=loss, best=better))
     run.trackers.tell(run.step, {"validation_loss": loss}, always=True)
     if better and run.recipe.validate.keep_best and run.step > 0:
@@ -119,9 +119,7 @@ def roll_back(run: Run) -> None:
         raise Diverged(step=run.step)
     then = run.step
     restore(run, *found)
-    text = f"Went back from step {then} to the checkpoint of step {run.step}."
-    log.warning(text)
-    run.line.report(NoteReport(step=run.step, kind="rollback", text=text))
+    run.note("rollback", f"Went back from step {then} to the checkpoint of step {run.step}.")
 
 
 def change(run: Run, recipe: Recipe) -> None:
@@ -132,9 +130,7 @@ def change(run: Run, recipe: Recipe) -> None:
         refuse_unfit(recipe, run.recipe_folder)
         run.adopt(recipe)
     except LoradError as error:
-        text = f"A change was not taken up: {error}"
-        log.warning(text)
-        run.line.report(NoteReport(step=run.step, kind="changed", text=text))
+        run.note("changed", f"A change was not taken up: {error}")
         return
     for text in words:
         run.note_change(text)

@@ -16,11 +16,11 @@ from PIL import Image
 from lorad.daemon.training.families.base import Family
 from lorad.daemon.training.layers import ADAPTER, components, live_layers
 from lorad.daemon.training.lora_file import DTYPES, cast, write_diffusers, write_kohya
-from lorad.daemon.training.metadata import About, Block, Bucket, metadata, thumbnail
+from lorad.daemon.training.metadata import About, Block, metadata, thumbnail
 from lorad.shared.jobs import LORA_FILE
 from lorad.shared.recipe import Recipe
 
-__all__ = ["About", "Block", "Bucket", "export", "kohya_file"]
+__all__ = ["About", "Block", "export", "kohya_file"]
 
 
 def kohya_file(recipe: Recipe) -> str:

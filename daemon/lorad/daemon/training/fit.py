@@ -88,9 +88,5 @@ def ports_of(recipe: Recipe, recipe_folder: Path, memory_bytes: int | None = Non
         counter = load_counter(recipe.model, recipe_folder)
     except (LoradError, OSError, ValueError):
         return Ports(memory_bytes=memory_bytes)
-    rule = partial(_bucket_of, multiple)
+    rule = partial(bucket_of, multiple=multiple)
     return Ports(counter=counter, bucket_of=rule, memory_bytes=memory_bytes)
-
-
-def _bucket_of(multiple: int, size: tuple[int, int], recipe: Recipe) -> tuple[int, int]:
-    return bucket_of(size, recipe, multiple)

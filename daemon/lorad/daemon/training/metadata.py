@@ -16,6 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from lorad.daemon.training.data.buckets import Bucket
 from lorad.daemon.training.families.base import Diffusion, Family
 from lorad.shared.recipe import Lora, Recipe
 
@@ -37,16 +38,6 @@ class Block:
     pictures: int
     tags: dict[str, int]
     """How often each separated part of a caption occurs."""
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """One size of pictures, in pixels."""
-
-    width: int
-    height: int
-    count: int
-    """How many pictures have it, each counted once."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +149,10 @@ def _data(recipe: Recipe, about: About) -> dict[str, object]:
         "ss_bucket_info": json.dumps(
             {
                 "buckets": {
-                    str(index): {"resolution": [bucket.width, bucket.height], "count": bucket.count}
+                    str(index): {
+                        "resolution": [bucket.width, bucket.height],
+                        "count": bucket.pictures,
+                    }
                     for index, bucket in enumerate(buckets)
                 }
             }

@@ -52,8 +52,12 @@ def make_optimizer(
     kind = recipe.optimizer.type
     if kind == "adamw8bit" and device.type == "cpu":
         raise WrongValue(key="optimizer.type", why='adamw8bit needs a GPU; use "adamw"')
-    if kind == "prodigy":
-        _check_prodigy(groups, recipe)
+    if kind == "prodigy" and recipe.train.learning_rate < 0.1:
+        log.warning(
+            "prodigy finds the learning rate itself and multiplies it by train.learning_rate,"
+            " which is usually 1.0; it is %g",
+            recipe.train.learning_rate,
+        )
     made: list[dict[str, Any]] = [
         {"params": g.parameters, "lr": g.learning_rate, "initial_lr": g.learning_rate}
         for g in groups
@@ -159,20 +163,6 @@ def _plain(value: object) -> Any:
 
 def _unplain(value: Any) -> Any:
     return float(value["float"]) if isinstance(value, dict) else value
-
-
-def _check_prodigy(groups: list[Group], recipe: Recipe) -> None:
-    if len({group.learning_rate for group in groups}) > 1:
-        raise WrongValue(
-            key="train.text_encoder_lr",
-            why="prodigy finds one rate for all that it trains; take it out",
-        )
-    if recipe.train.learning_rate < 0.1:
-        log.warning(
-            "prodigy finds the learning rate itself and multiplies it by train.learning_rate,"
-            " which is usually 1.0; it is %g",
-            recipe.train.learning_rate,
-        )
 
 
 def _load(kind: str, module: str, name: str) -> Any:

@@ -28,7 +28,7 @@ from lorad.daemon.training.preview import Preview
 from lorad.daemon.training.schedule import learning_rates
 from lorad.daemon.training.trackers import Trackers
 from lorad.daemon.training.validation import Best, Validator
-from lorad.shared.messages import AnyReport, NoteReport, Order, PhaseReport
+from lorad.shared.messages import AnyReport, NoteKind, NoteReport, Order, PhaseReport
 from lorad.shared.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -131,6 +131,11 @@ class Run:
         if plan.gradient_checkpointing and not self.plan.gradient_checkpointing:
             network.enable_gradient_checkpointing()
         self.plan = plan
+
+    def note(self, kind: NoteKind, text: str) -> None:
+        """Something that people should know of, in the log and with the job."""
+        log.warning("%s", text)
+        self.line.report(NoteReport(step=self.step, kind=kind, text=text))
 
     def note_change(self, text: str) -> None:
         """Something of the recipe is not what it was; it is kept with the run."""

@@ -16,7 +16,6 @@ import torch
 
 from lorad.daemon.training import keyed
 from lorad.daemon.training.checkpoint import Checkpoints, State, Tensors
-from lorad.daemon.training.data import find_validation
 from lorad.daemon.training.data.cache import Cache
 from lorad.daemon.training.data.dataset import Dataset
 from lorad.daemon.training.data.encoder import Encoder
@@ -33,7 +32,7 @@ from lorad.daemon.training.fit import ports_of, refuse_unfit
 from lorad.daemon.training.flat import ELEMENTWISE, flatten
 from lorad.daemon.training.lean import make_lean
 from lorad.daemon.training.lora import add_lora
-from lorad.daemon.training.metadata import About, Block, Bucket
+from lorad.daemon.training.metadata import About, Block
 from lorad.daemon.training.objective import Objective, make_objective
 from lorad.daemon.training.optimizer import make_groups, make_optimizer, restore_optimizer
 from lorad.daemon.training.peers import Peers
@@ -159,9 +158,9 @@ def find_pictures(task: Assignment, tell: Callable[[int], None], *, fresh: bool)
         log.info("%s", text)
     for problem in found.problems:
         raise problem
-    items, apart = found.items, find_validation(recipe, recipe_folder)
+    items = found.items
     # A picture of the same name may be trained.
-    apart = [dataclasses.replace(item, name=f"[validate]/{item.name}") for item in apart]
+    apart = [dataclasses.replace(item, name=f"[validate]/{item.name}") for item in found.held]
     manifest = Path(task.folder) / "manifest.json"
     entries = hold(items + apart, manifest, fresh=fresh, index=found.index)
     share = recipe.validate.split
@@ -239,7 +238,7 @@ def about(recipe: Recipe, loaded: Loaded) -> About:
         precision=loaded.place.accelerator.mixed_precision,
         started=time.time(),
         blocks=tuple(blocks),
-        buckets=tuple(Bucket(b.width, b.height, b.pictures) for b in loaded.dataset.buckets),
+        buckets=tuple(loaded.dataset.buckets),
     )
 
 

@@ -10,12 +10,12 @@ import torch
 from lorad.daemon.training.compiled import compile_network, count_layers, pays_back
 from lorad.daemon.training.device import is_full_card
 from lorad.daemon.training.flat import clear
+from lorad.daemon.training.forward import losses_of
 from lorad.daemon.training.lora import seed_dropout
 from lorad.daemon.training.optimizer import set_learning_rate
 from lorad.daemon.training.plan import lighter, shares
 from lorad.daemon.training.run import Run
 from lorad.shared.errors import OutOfMemory
-from lorad.shared.messages import NoteReport
 
 log = logging.getLogger(__name__)
 
@@ -62,13 +62,9 @@ def own_gradients(run: Run) -> torch.Tensor:
     for micro in range(train.gradient_accumulation_steps):
         for rows in shares(train.train_batch_size, peers.count, peers.rank, run.plan.split):
             batch = run.dataset.batch(run.step, micro, rows)
-            noisy = run.objective.add_noise(batch.latents, batch.perturbed, batch.timesteps)
             if run.drops_out:
                 seed_dropout(train.seed, run.step, micro, rows.start)
-            with run.place.accelerator.autocast():
-                condition = run.family.encode_tokens(batch.tokens) if batch.tokens else {}
-                guess = run.family.predict(noisy, batch.timesteps, batch.condition | condition)
-            losses = run.objective.losses(guess, noisy, batch)
+            losses = losses_of(batch, run.objective, run.family, run.place)
             loss = (losses * batch.weights).sum() / pictures
             run.place.accelerator.backward(loss)
             total += loss.detach()
@@ -80,10 +76,10 @@ def update(run: Run, good: torch.Tensor) -> None:
 
     On a GPU a fused optimiser reads `good` there, so that the host need not wait for it.
     """
-    scaled = run.place.accelerator.scaler is not None  # and skips such steps by itself
-    if run.fused and not scaled and good.is_cuda:
+    # A gradient scaler skips such steps by itself.
+    if run.fused and not run.scaled and good.is_cuda:
         run.inner.found_inf = (~good).float()
-    elif not scaled and not bool(good):
+    elif not run.scaled and not bool(good):
         clear(run.trained)
         return
     run.optimizer.step()
@@ -127,6 +123,4 @@ def take_less(run: Run) -> None:
     run.follow(plan)
     gc.collect()
     torch.cuda.empty_cache()
-    text = f"Out of memory at step {run.step + 1}: from here on {plan}."
-    log.warning(text)
-    run.line.report(NoteReport(step=run.step, kind="plan", text=text))
+    run.note("plan", f"Out of memory at step {run.step + 1}: from here on {plan}.")

@@ -6,52 +6,25 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import torch
 from msgspec import Struct
 
+from lorad.daemon.training.data.dataset import Dataset
 from lorad.daemon.training.device import Place
 from lorad.daemon.training.families import Family
-from lorad.daemon.training.families.base import Condition, Tokens
-from lorad.daemon.training.objective import Noised, Objective
+from lorad.daemon.training.forward import losses_of
+from lorad.daemon.training.objective import Objective
 from lorad.shared.recipe import Recipe
 
 log = logging.getLogger(__name__)
-
-
-class HeldBatch(Noised, Protocol):
-    """A batch of pictures that are not trained."""
-
-    @property
-    def perturbed(self) -> torch.Tensor:
-        """[n, c, h/8, w/8]: the noise that is added."""
-        ...
-
-    @property
-    def condition(self) -> Condition:
-        """What the network is told; without the text where a text encoder is trained."""
-        ...
-
-    @property
-    def tokens(self) -> Tokens:
-        """Then the captions, else empty."""
-        ...
-
-
-class HeldOut(Protocol):
-    """The pictures that are not trained."""
-
-    def fixed_batches(self, size: int) -> Iterator[HeldBatch]:
-        """Always the same ones, in the same order."""
-        ...
 
 
 class Validator:
     """Looks at the held-out pictures, always with the same noise at the same timesteps."""
 
     def __init__(
-        self, dataset: HeldOut, objective: Objective, family: Family, place: Place, recipe: Recipe
+        self, dataset: Dataset, objective: Objective, family: Family, place: Place, recipe: Recipe
     ) -> None:
         """Nothing is looked at yet."""
         self._dataset = dataset
@@ -63,19 +36,13 @@ class Validator:
     def look(self, step: int) -> float:
         """The mean loss under the weights as they are, after so many steps; may be NaN."""
         with torch.no_grad(), _evaluating(self._family):
-            losses = [self._losses(batch) for batch in self._dataset.fixed_batches(self._size)]
+            losses = [
+                losses_of(batch, self._objective, self._family, self._place)
+                for batch in self._dataset.fixed_batches(self._size)
+            ]
             loss = torch.cat(losses).double().mean().item()
         log.info("Step %d: validation loss %.5f", step, loss)
         return loss
-
-    def _losses(self, batch: HeldBatch) -> torch.Tensor:
-        noisy = self._objective.add_noise(batch.latents, batch.perturbed, batch.timesteps)
-        with self._place.accelerator.autocast():
-            condition = dict(batch.condition)
-            if batch.tokens:
-                condition |= self._family.encode_tokens(batch.tokens)
-            guess = self._family.predict(noisy, batch.timesteps, condition)
-        return self._objective.losses(guess, noisy, batch)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ import functools
 import math
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from lorad.shared.errors import WrongValue
 from lorad.shared.recipe import Recipe
 
@@ -22,8 +24,7 @@ STEPS_A_SIDE = 8
 """Of a smaller resolution, so that its pictures have several shapes too."""
 
 
-@dataclass(frozen=True, order=True)
-class Bucket:
+class Bucket(Struct, frozen=True, order=True):
     """A shape, and how many pictures have it."""
 
     width: int

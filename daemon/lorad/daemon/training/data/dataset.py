@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 
@@ -17,21 +17,10 @@ from lorad.daemon.training.data.tables import Mover, Rows, Table
 from lorad.daemon.training.device import Place
 from lorad.daemon.training.families import Family
 from lorad.daemon.training.families.base import Condition, Tokens
+from lorad.daemon.training.objective import Objective
 from lorad.shared.recipe import Recipe
 
 log = logging.getLogger(__name__)
-
-
-class Timesteps(Protocol):
-    """What a data set asks of the objective."""
-
-    def timesteps(self, seed: int, places: Sequence[int]) -> torch.Tensor:
-        """[n] on the host, keyed by place."""
-        ...
-
-    def fixed_timesteps(self, count: int) -> torch.Tensor:
-        """[count], spread evenly."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -75,7 +64,7 @@ class Dataset:
     """
 
     def __init__(
-        self, encoded: Encoded, recipe: Recipe, family: Family, objective: Timesteps, place: Place
+        self, encoded: Encoded, recipe: Recipe, family: Family, objective: Objective, place: Place
     ) -> None:
         """Brings onto the device what takes a modest share of its free memory."""
         self._encoded = encoded

@@ -16,14 +16,14 @@ import torch
 
 from lorad.daemon.training.data.cache import Cache, Tensors, Writer
 from lorad.daemon.training.data.captions import variants
-from lorad.daemon.training.data.item import Item, name_some
+from lorad.daemon.training.data.item import Item
 from lorad.daemon.training.data.manifest import Entry
-from lorad.daemon.training.data.pictures import fault
+from lorad.daemon.training.data.pictures import broken_pictures, fault
 from lorad.daemon.training.data.work import Part, Picture, Shape, Work, plan
 from lorad.daemon.training.device import Place
 from lorad.daemon.training.families import Family
 from lorad.daemon.training.families.base import Tokens
-from lorad.shared.errors import BrokenPicture, DataChanged
+from lorad.shared.errors import DataChanged
 from lorad.shared.recipe import Recipe
 
 CACHE_VERSION = 2
@@ -116,8 +116,7 @@ class Encoder:
                 ready = self._decoded(group, len(works), broken)
                 self._encode_part(parts[shape], ready)
         if broken:
-            why, them = fault(next(iter(broken.values()))), "it" if len(broken) == 1 else "them"
-            raise BrokenPicture(names=name_some(list(broken), 20), why=why, them=them)
+            raise broken_pictures(list(broken), fault(next(iter(broken.values()))))
 
     def _decoded(
         self, made: Iterable[_Numbered], total: int, broken: dict[str, Exception]

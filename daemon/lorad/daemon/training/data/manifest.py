@@ -14,9 +14,9 @@ from msgspec import Struct
 from lorad.daemon.training.data.index import Index, stamp
 from lorad.daemon.training.data.item import Item, name_some, valid_text
 from lorad.daemon.training.data.look import Look
-from lorad.daemon.training.data.pictures import fault, read_size
+from lorad.daemon.training.data.pictures import broken_pictures, fault, read_size
 from lorad.daemon.training.files import write_atomically
-from lorad.shared.errors import BrokenPicture, DataChanged
+from lorad.shared.errors import DataChanged
 
 
 class Entry(Struct, frozen=True):
@@ -62,9 +62,7 @@ def _entries(items: list[Item], index: Index) -> list[Entry]:
         entries = list(pool.map(functools.partial(_try_entry, index=index), items))
     broken = [entry for entry in entries if isinstance(entry, _Fault)]
     if broken:
-        them = "it" if len(broken) == 1 else "them"
-        names = name_some([fault.name for fault in broken], 20)
-        raise BrokenPicture(names=names, why=broken[0].why, them=them)
+        raise broken_pictures([entry.name for entry in broken], broken[0].why)
     index.save()
     return [entry for entry in entries if isinstance(entry, Entry)]
 

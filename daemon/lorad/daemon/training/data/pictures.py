@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageCms, features
 
 from lorad.daemon.training.data.item import name_some
-from lorad.shared.errors import BrokenPicture, DataChanged
+from lorad.shared.errors import BrokenPicture
 
 MAX_PIXELS = 64_000_000
 Image.MAX_IMAGE_PIXELS = None  # our own limit refuses, where Pillow's only warns at first
@@ -151,28 +150,7 @@ def fault(error: Exception) -> str:
     return "it is no picture" if "cannot identify image file" in text else text
 
 
-class Broken:
-    """Collects the pictures that cannot be decoded, so that all are named at once."""
-
-    def __init__(self) -> None:
-        """None so far."""
-        self._names: list[str] = []
-        self._why = ""
-
-    def try_decode(self, name: str, read: Callable[[], bytes]) -> Image.Image | None:
-        """The picture, or none, and it is remembered."""
-        try:
-            return decode(read())
-        except DataChanged:
-            raise
-        # OSError, ValueError, SyntaxError, struct.error, TypeError …: to the user it is one thing.
-        except Exception as error:
-            self._names.append(name)
-            self._why = self._why or fault(error)
-            return None
-
-    def refuse(self) -> None:
-        """Raise BrokenPicture if there are any."""
-        if self._names:
-            them = "it" if len(self._names) == 1 else "them"
-            raise BrokenPicture(names=name_some(self._names, 20), why=self._why, them=them)
+def broken_pictures(names: list[str], why: str) -> BrokenPicture:
+    """The error for pictures that cannot be decoded, all of them named at once."""
+    them = "it" if len(names) == 1 else "them"
+    return BrokenPicture(names=name_some(names, 20), why=why, them=them)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,12 @@ from typing import Protocol
 from msgspec import Struct
 
 from lorad.daemon.training.data.alike import alike, same
+from lorad.daemon.training.data.buckets import Bucket
 from lorad.daemon.training.data.captions import has_trigger, variants
 from lorad.daemon.training.data.item import Findings, Item, name_some, valid_text
 from lorad.daemon.training.data.look import Look
+from lorad.daemon.training.data.order import Order, Shown
+from lorad.daemon.training.data.pictures import broken_pictures
 from lorad.daemon.training.data.seen import Seen, Sight
 from lorad.shared.errors import BrokenPicture
 from lorad.shared.recipe import Recipe
@@ -52,14 +54,6 @@ class BrokenFile(Struct, frozen=True):
 
     name: str
     why: str
-
-
-class Bucket(Struct, frozen=True):
-    """A shape that pictures are trained at, and how many."""
-
-    width: int
-    height: int
-    pictures: int
 
 
 class Block(Struct, frozen=True, kw_only=True):
@@ -130,7 +124,7 @@ def make_report(
         buckets=facts.buckets(),
         blocks=facts.blocks(),
     )
-    report.problems += [str(problem) for problem in broken_pictures(report.broken)]
+    report.problems += [str(problem) for problem in broken_by_fault(report.broken)]
     report.notes += facts.caption_notes() + facts.mask_notes()
     _add_tokens(report, facts)
     _add_lengths(report, recipe, facts)
@@ -267,15 +261,18 @@ class _Facts:
         return notes
 
     def steps_per_epoch(self) -> int:
-        """Every bucket fills its own batches; what is short of one is filled up."""
-        train, counts = self.recipe.train, Counter(item.block for item in self.items)
-        shown = _shown(self.recipe, counts)
-        by_shape: dict[tuple[int, int], float] = defaultdict(float)
-        for place, look in zip(self.places, self.looks, strict=True):
-            block = self.items[place].block
-            by_shape[self.shape(look)] += shown[block] / counts[block]
-        batches = sum(math.ceil(round(n, 6) / train.train_batch_size) for n in by_shape.values())
-        return math.ceil(batches / train.gradient_accumulation_steps)
+        """Of the first epoch, in the order that a run takes."""
+        train = self.recipe.train
+        numbers = {shape: n for n, shape in enumerate({self.shape(look) for look in self.looks})}
+        blocks = [self.recipe.data[self.items[place].block] for place in self.places]
+        if all(data.is_reg for data in blocks):
+            return 0  # there is nothing to train, which is told as a problem
+        shown = [
+            Shown(numbers[self.shape(look)], data.repeats, data.is_reg)
+            for data, look in zip(blocks, self.looks, strict=True)
+        ]
+        batches = Order(shown, train.train_batch_size, train.seed).batches(1)
+        return -(-batches // train.gradient_accumulation_steps)
 
 
 def _shown(recipe: Recipe, counts: Counter[int]) -> list[int]:
@@ -296,15 +293,12 @@ def _other_shape(picture: Seen, mask: Seen) -> bool:
     return abs(mask.look.width / mask.look.height / one - 1) > SHAPE
 
 
-def broken_pictures(broken: list[BrokenFile]) -> list[BrokenPicture]:
+def broken_by_fault(broken: list[BrokenFile]) -> list[BrokenPicture]:
     """One error for each kind of fault."""
     by_why: dict[str, list[str]] = defaultdict(list)
     for file in broken:
         by_why[file.why].append(file.name)
-    return [
-        BrokenPicture(names=name_some(names, 20), why=why, them="it" if len(names) == 1 else "them")
-        for why, names in by_why.items()
-    ]
+    return [broken_pictures(names, why) for why, names in by_why.items()]
 
 
 def _add_tokens(report: DataReport, facts: _Facts) -> None:

@@ -17,7 +17,7 @@ from lorad.daemon.training.data.report import (
     BrokenFile,
     DataReport,
     Ports,
-    broken_pictures,
+    broken_by_fault,
     make_report,
 )
 from lorad.daemon.training.data.seen import look_over
@@ -30,6 +30,8 @@ class Survey:
     """What was found."""
 
     items: list[Item]
+    held: list[Item]
+    """Those of `validate.path`."""
     report: DataReport
     problems: list[LoradError]
     """Each keeps the run from starting; the report has their sentences."""
@@ -51,20 +53,23 @@ def survey(
     items = collect(recipe, recipe_folder, findings)
     index = open_index(cache, sources(recipe, recipe_folder))
     sight = look_over(items, index, tell)
-    _look_at_validation(recipe, recipe_folder, findings)
+    held = _look_at_validation(recipe, recipe_folder, findings, index)
     report = make_report(recipe, items, sight, findings, ports)
-    return Survey(items, report, [*findings.problems, *broken_pictures(report.broken)], index)
+    return Survey(items, held, report, [*findings.problems, *broken_by_fault(report.broken)], index)
 
 
-def _look_at_validation(recipe: Recipe, recipe_folder: Path, findings: Findings) -> None:
+def _look_at_validation(
+    recipe: Recipe, recipe_folder: Path, findings: Findings, index: Index
+) -> list[Item]:
     try:
         items = find_validation(recipe, recipe_folder)
     except LoradError as error:
         findings.problems.append(error)
-        return
+        return []
     broken = [
         BrokenFile(f"validation picture {item.name}", seen.why)
-        for item, seen in zip(items, look_over(items).pictures, strict=True)
+        for item, seen in zip(items, look_over(items, index).pictures, strict=True)
         if seen.look is None
     ]
-    findings.problems += broken_pictures(broken)
+    findings.problems += broken_by_fault(broken)
+    return items

@@ -1,0 +1,125 @@
+"""One function a request: what it does to the queue, and the reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lorad.shared.codec import Header
+from lorad.shared.errors import (
+    BadRequest,
+    StaleEpoch,
+)
+from lorad.shared.messages import (
+    AddJob,
+    AnyReply,
+    AnyRequest,
+    CancelJob,
+    EnqueueJob,
+    GetChart,
+    GetLog,
+    GetMetrics,
+    GetNotes,
+    GetRecipe,
+    GetSamples,
+    GetStatus,
+    Hello,
+    MoveJob,
+    PauseJob,
+    RemoveJob,
+    RestartJob,
+    ResumeJob,
+    SampleJob,
+    SetJob,
+    SetPriority,
+    ShutDown,
+    ShuttingDown,
+    StashJob,
+    WhyJob,
+)
+
+if TYPE_CHECKING:
+    from lorad.daemon.service import Service
+from lorad.daemon.handlers.adding import (
+    add_job,
+)
+from lorad.daemon.handlers.reading import (
+    get_chart,
+    get_log,
+    get_metrics,
+    get_notes,
+    get_recipe,
+    get_samples,
+    get_status,
+    hello,
+    why_job,
+)
+from lorad.daemon.handlers.steering import (
+    cancel_job,
+    enqueue_job,
+    move_job,
+    pause_job,
+    remove_job,
+    restart_job,
+    resume_job,
+    sample_job,
+    set_job,
+    set_priority,
+    stash_job,
+)
+
+
+def shut_down(service: Service, request: ShutDown, actor: str) -> ShuttingDown:
+    return ShuttingDown(pausing=service.go_down(leave_runs=request.leave_runs))
+
+
+HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply]] = {
+    Hello: hello,
+    GetStatus: get_status,
+    AddJob: add_job,
+    WhyJob: why_job,
+    PauseJob: pause_job,
+    ResumeJob: resume_job,
+    CancelJob: cancel_job,
+    RestartJob: restart_job,
+    StashJob: stash_job,
+    EnqueueJob: enqueue_job,
+    MoveJob: move_job,
+    SetPriority: set_priority,
+    SetJob: set_job,
+    SampleJob: sample_job,
+    RemoveJob: remove_job,
+    GetRecipe: get_recipe,
+    GetMetrics: get_metrics,
+    GetChart: get_chart,
+    GetSamples: get_samples,
+    GetNotes: get_notes,
+    GetLog: get_log,
+    ShutDown: shut_down,
+}
+
+READING = (
+    Hello, GetStatus, WhyJob, GetRecipe, GetMetrics, GetChart, GetSamples, GetNotes, GetLog,
+)  # fmt: skip
+"""Requests that change nothing: nothing to remember of them."""
+
+
+def handle(service: Service, request: AnyRequest, header: Header, actor: str) -> AnyReply:
+    """The reply, and the request's effect exactly once however often it is sent.
+
+    Raises:
+        LoradError: why it is refused; nothing was changed.
+    """
+    handler = HANDLERS[type(request)]
+    if isinstance(request, READING):
+        return handler(service, request, actor)
+    if not header.id:
+        raise BadRequest(why="a request that changes something needs an id of its own")
+    if reply := service.store.recall(header.id):
+        return reply
+    if header.epoch not in ("", service.info.epoch):
+        raise StaleEpoch
+    with service.store.transaction():
+        reply = handler(service, request, actor)
+        service.store.remember(header.id, reply)
+    return reply

@@ -1,0 +1,115 @@
+"""What only looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lorad.daemon import chart
+from lorad.daemon.logs import read_log
+from lorad.shared.errors import (
+    RecipeError,
+    UnsupportedProtocol,
+)
+from lorad.shared.messages import (
+    PROTOCOL,
+    Chart,
+    GetChart,
+    GetLog,
+    GetMetrics,
+    GetNotes,
+    GetRecipe,
+    GetSamples,
+    GetStatus,
+    Hello,
+    Log,
+    Metrics,
+    Notes,
+    RecipeText,
+    Samples,
+    Status,
+    Welcome,
+    Why,
+    WhyJob,
+)
+from lorad.shared.recipe.changes import changed_source
+
+if TYPE_CHECKING:
+    from lorad.daemon.service import Service
+
+MAX_POINTS = 20_000
+MAX_WIDTH = 2000
+MAX_LOG_BYTES = 1 << 18
+MAX_NOTES = 1000
+
+
+def hello(service: Service, request: Hello, actor: str) -> Welcome:
+    if not request.protocol_min <= PROTOCOL <= request.protocol_max:
+        theirs = f"{request.protocol_min} to {request.protocol_max}"
+        raise UnsupportedProtocol(theirs=theirs, ours=PROTOCOL)
+    return Welcome(protocol=PROTOCOL, daemon=service.info)
+
+
+def get_status(service: Service, request: GetStatus, actor: str) -> Status:
+    reading = service.gauges.newest
+    return Status(
+        daemon=service.info,
+        gpus=reading.gpus,
+        host=reading.host,
+        jobs=service.store.jobs(),
+        heads=service.events.heads(),
+    )
+
+
+def why_job(service: Service, request: WhyJob, actor: str) -> Why:
+    return Why(sentence=service.queue.why(service.store.job(request.id)))
+
+
+def get_recipe(service: Service, request: GetRecipe, actor: str) -> RecipeText:
+    stored = service.store.recipe(request.id)
+    text = stored.text
+    if stored.changes:
+        try:
+            text = changed_source(text, stored.changes)
+        except RecipeError:  # another version took it: whoever repairs it needs to see it
+            lines = [f"# lorad set: {key} = {value}" for key, value in stored.changes.items()]
+            text = "\n".join([text.rstrip("\n"), *lines, ""])
+    return RecipeText(recipe=text, folder=stored.folder)
+
+
+def get_metrics(service: Service, request: GetMetrics, actor: str) -> Metrics:
+    service.store.job(request.id)
+    limit = max(1, min(request.limit, MAX_POINTS))
+    return Metrics(
+        points=service.store.points(request.id, request.after, limit),
+        validations=service.store.validations(request.id, request.after, limit),
+    )
+
+
+def get_chart(service: Service, request: GetChart, actor: str) -> Chart:
+    service.store.job(request.id)
+    width = max(1, min(request.width, MAX_WIDTH))
+    return Chart(
+        columns=chart.columns(service.store.losses(request.id), width),
+        validations=service.store.validations(request.id, 0, MAX_POINTS),
+    )
+
+
+def get_samples(service: Service, request: GetSamples, actor: str) -> Samples:
+    service.store.job(request.id)
+    return Samples(pictures=service.store.samples(request.id, newest=request.newest))
+
+
+def get_notes(service: Service, request: GetNotes, actor: str) -> Notes:
+    service.store.job(request.id)
+    limit = max(1, min(request.limit, MAX_NOTES))
+    return Notes(notes=service.store.notes(request.id, limit))
+
+
+def get_log(service: Service, request: GetLog, actor: str) -> Log:
+    if request.id:
+        service.store.job(request.id)
+        path = service.home.log(request.id)
+    else:
+        path = service.home.daemon_log
+    limit = max(1, min(request.limit, MAX_LOG_BYTES))
+    return read_log(path, request.offset, limit)

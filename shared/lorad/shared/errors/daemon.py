@@ -1,0 +1,117 @@
+"""The daemon and its queue."""
+
+from __future__ import annotations
+
+from lorad.shared.errors.base import LoradError
+
+
+class DaemonError(LoradError):
+    """The daemon said no."""
+
+
+class NoDaemon(DaemonError):
+    """No daemon is running here. `lorad up` starts one."""
+
+    exit_code = 3
+
+
+class DaemonSilent(DaemonError):
+    """The daemon did not answer within {seconds:g} s. `lorad log --daemon` shows what it does."""
+
+    exit_code = 3
+
+
+class DaemonDidNotStart(DaemonError):
+    """The daemon did not start. The end of {log} says: {why}"""
+
+    exit_code = 3
+
+
+class DaemonRunning(DaemonError):
+    """A daemon is running already (pid {pid}). `lorad status` shows its queue."""
+
+
+class HomeUnusable(DaemonError):
+    """{path} cannot hold the daemon's sockets and database: {why}."""
+
+
+class StoreUnreadable(DaemonError):
+    """The queue in {path} cannot be read: {why}. It was left untouched; move it away to begin
+    with an empty queue, or put a backup in its place."""
+
+
+class StoreFull(DaemonError):
+    """The disk that holds the queue is full, so nothing was changed. Free some space and try
+    again."""
+
+
+class StoreBusy(DaemonError):
+    """The queue's database cannot be written now ({why}), so nothing was changed. Try again; if it
+    stays so, see what else has {path} open."""
+
+
+class UnsupportedProtocol(DaemonError):
+    """This client speaks protocol {theirs}, the daemon speaks {ours}. Install the same version of
+    lorad for both, then `lorad down` and `lorad up`."""
+
+
+class StaleEpoch(DaemonError):
+    """The daemon was restarted meanwhile, so nothing was done. Look at the queue and say it
+    again."""
+
+    exit_code = 3
+
+
+class BadRequest(DaemonError):
+    """The daemon cannot read this request: {why}."""
+
+    exit_code = 2
+
+
+class UnknownJob(DaemonError):
+    """There is no job {id}. `lorad status` lists the jobs."""
+
+    exit_code = 2
+
+
+class FolderTaken(DaemonError):
+    """Job {id} writes to {folder} already. Set another `output.folder`, or leave it out to get one
+    of its own."""
+
+    exit_code = 2
+
+
+class FolderUsed(DaemonError):
+    """{folder} holds checkpoints of an earlier run already. Set another `output.folder`, leave it
+    out to get one of its own, or move them away."""
+
+    exit_code = 2
+
+
+class ImpossibleAction(DaemonError):
+    """Job {id} is {state}, so it cannot be {participle}. {hint}"""
+
+
+class NoPrompts(DaemonError):
+    """Job {id} has no prompts to draw. `lorad set {id} 'sample.prompts=["a cat"]'` gives it one."""
+
+
+class TooFewCards(DaemonError):
+    """The recipe wants {wanted} GPUs at once (`train.num_processes`), and this box has {count}.
+    Lower it to what there is."""
+
+    exit_code = 2
+
+
+class NoOutput(DaemonError):
+    """Job {id} has no LoRA file yet. It writes the first one at its first checkpoint."""
+
+
+class RequestRefused(DaemonError):
+    """{message}"""
+
+    def __init__(self, kind: str, message: str, exit_code: int) -> None:
+        """`kind` is the class's name at the daemon, `message` its sentence."""
+        super().__init__(message=message)
+        self.kind = kind
+        self.exit_code = exit_code

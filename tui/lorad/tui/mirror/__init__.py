@@ -1,0 +1,60 @@
+"""What the dashboard knows, as a value: replies and events go in, the next mirror comes out.
+
+Nothing here waits, draws or keeps time. Where an event shows that something was missed, the
+reducer says what must be asked for again (`Needs`); the link asks.
+"""
+
+from __future__ import annotations
+
+from lorad.tui.mirror.events import apply
+from lorad.tui.mirror.order import in_order, place
+from lorad.tui.mirror.replies import (
+    gone,
+    with_chart,
+    with_log,
+    with_notes,
+    with_points,
+    with_samples,
+    with_selected,
+    with_status,
+    with_validations,
+)
+from lorad.tui.mirror.state import (
+    EVERYTHING,
+    LOG_LINE_LIMIT,
+    LOG_LINES,
+    LOG_TAIL,
+    NOTES,
+    NOTHING,
+    PICTURES,
+    Detail,
+    Mirror,
+    Needs,
+    Tail,
+)
+
+__all__ = [
+    "EVERYTHING",
+    "LOG_LINES",
+    "LOG_LINE_LIMIT",
+    "LOG_TAIL",
+    "NOTES",
+    "NOTHING",
+    "PICTURES",
+    "Detail",
+    "Mirror",
+    "Needs",
+    "Tail",
+    "apply",
+    "gone",
+    "in_order",
+    "place",
+    "with_chart",
+    "with_log",
+    "with_notes",
+    "with_points",
+    "with_samples",
+    "with_selected",
+    "with_status",
+    "with_validations",
+]

@@ -1,0 +1,116 @@
+"""Replies go in, the next mirror comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from lorad.shared.messages import (
+    Chart,
+    Log,
+    Note,
+    Point,
+    SamplePicture,
+    Validation,
+)
+from lorad.shared.messages import Status as StatusReply
+from lorad.tui.curve import Curve, add_point
+from lorad.tui.mirror.state import (
+    NOTES,
+    Detail,
+    Mirror,
+    Tail,
+    bounded,
+    lengthened,
+)
+
+
+def with_status(mirror: Mirror, status: StatusReply) -> Mirror:
+    """The daemon, the machine and the queue anew.
+
+    Of the job streams no number is taken over: their events of this moment may still be on
+    their way, and steps and offsets show what they miss.
+    """
+    heads = {topic: seq for topic, seq in status.heads.items() if not topic.startswith("job/")}
+    other = mirror.daemon is None or mirror.daemon.epoch != status.daemon.epoch
+    return replace(
+        mirror,
+        daemon=status.daemon,
+        gpus=tuple(status.gpus),
+        host=status.host,
+        jobs={job.id: job for job in status.jobs},
+        stale_since=None,
+        trouble="",
+        seqs=heads if other else {**mirror.seqs, **heads},
+    )
+
+
+def with_selected(mirror: Mirror, job_id: int | None) -> Mirror:
+    """Look at another job; nothing is known of it yet."""
+    seqs = {topic: seq for topic, seq in mirror.seqs.items() if not topic.startswith("job/")}
+    detail = None if job_id is None else Detail(job_id)
+    return replace(mirror, detail=detail, seqs=seqs)
+
+
+def with_chart(mirror: Mirror, job_id: int, chart: Chart, newest: Sequence[Point] = ()) -> Mirror:
+    """The curve as the daemon draws it together; its newest point for the figures beside it."""
+    detail = mirror.detail
+    if detail is None or detail.id != job_id:
+        return mirror
+    point = newest[-1] if newest else detail.curve.newest
+    curve = Curve(tuple(chart.columns), point)
+    looks = {look.step: look for look in chart.validations}
+    return replace(mirror, detail=replace(detail, curve=curve, validations=looks, loaded=True))
+
+
+def with_points(mirror: Mirror, job_id: int, points: Sequence[Point]) -> Mirror:
+    """Steps that were missed, as the daemon's store has them."""
+    detail = mirror.detail
+    if detail is None or detail.id != job_id:
+        return mirror
+    curve = detail.curve
+    for point in points:
+        curve = add_point(curve, point)
+    return replace(mirror, detail=replace(detail, curve=curve))
+
+
+def with_validations(mirror: Mirror, job_id: int, looks: Iterable[Validation]) -> Mirror:
+    """Looks at what is held out; those that are known stay."""
+    detail = mirror.detail
+    if detail is None or detail.id != job_id:
+        return mirror
+    validations = {**detail.validations, **{look.step: look for look in looks}}
+    return replace(mirror, detail=replace(detail, validations=validations))
+
+
+def with_notes(mirror: Mirror, job_id: int, notes: Iterable[Note]) -> Mirror:
+    """What happened to the job, as the daemon's store has it."""
+    detail = mirror.detail
+    if detail is None or detail.id != job_id:
+        return mirror
+    return replace(mirror, detail=replace(detail, notes=tuple(notes)[-NOTES:]))
+
+
+def with_samples(mirror: Mirror, job_id: int, pictures: Iterable[SamplePicture]) -> Mirror:
+    """The pictures so far."""
+    detail = mirror.detail
+    if detail is None or detail.id != job_id:
+        return mirror
+    samples = bounded({(picture.step, picture.index): picture for picture in pictures})
+    return replace(mirror, detail=replace(detail, samples=samples))
+
+
+def with_log(mirror: Mirror, job_id: int, log: Log) -> Mirror:
+    """A piece of the log: going on where the tail ends, or a new tail."""
+    detail = mirror.detail
+    if detail is None or detail.id != job_id:
+        return mirror
+    tail = detail.log if log.offset == detail.log.next else Tail()
+    tail = lengthened(tail, log.text, log.next)
+    return replace(mirror, detail=replace(detail, log=tail))
+
+
+def gone(mirror: Mirror, now: float, trouble: str) -> Mirror:
+    """Nobody answers; what was known stays on screen with its age."""
+    since = now if mirror.stale_since is None else mirror.stale_since
+    return replace(mirror, stale_since=since, trouble=trouble)

@@ -8,4 +8,4 @@ import pytest
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting between frames."""
-    monkeypatch.setattr("lorad.tui.app.FRAME_SECONDS", 0.0)
+    monkeypatch.setattr("lorad.tui.app.LoradApp.frame_seconds", 0.0)

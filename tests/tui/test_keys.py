@@ -209,7 +209,7 @@ def test_tab_goes_from_pane_to_pane() -> None:
 def test_a_flood_of_news_is_drawn_at_most_four_times_a_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lorad.tui.app.FRAME_SECONDS", 0.25)
+    monkeypatch.setattr("lorad.tui.app.LoradApp.frame_seconds", 0.25)
     link = FakeLink(at_step(1, 1))
     taken: list[Mirror] = []
     take = link.take

@@ -200,14 +200,12 @@ def test_the_theme_is_ours_unless_another_one_is_asked_for(
 
 
 def test_help_lists_every_key_of_the_main_screen() -> None:
-    from lorad.tui.screens.help import help_text
-
-    words = help_text().plain
+    words = seen(FakeLink(job(1)), "question_mark", size=(100, 80))
     for key in [*"apxRSJK+-wsl/?q", "tab"]:
         assert any(
             line.split()[:1] == [key] or f" {key} " in f" {line} " for line in words.splitlines()
         )
-    assert "Add a recipe" in seen(FakeLink(job(1)), "question_mark")
+    assert "Add a recipe" in words
 
 
 def test_samples_screen_steps_and_enlarges() -> None:

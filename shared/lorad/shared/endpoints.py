@@ -101,12 +101,13 @@ def find_home() -> Home:
     if override := os.environ.get("LORAD_HOME"):
         folder = Path(override).expanduser().absolute()
         return Home(folder, _sockets(folder), folder / "cache")
-    state = _xdg("XDG_STATE_HOME", ".local/state")
+    state = xdg("XDG_STATE_HOME", ".local/state")
     folder = state / "lorad" / socket.gethostname()
-    return Home(folder, _sockets(folder), _xdg("XDG_CACHE_HOME", ".cache") / "lorad")
+    return Home(folder, _sockets(folder), xdg("XDG_CACHE_HOME", ".cache") / "lorad")
 
 
-def _xdg(variable: str, default: str) -> Path:
+def xdg(variable: str, default: str) -> Path:
+    """A folder of the XDG specification; `default` is below the user's own."""
     value = os.environ.get(variable, "")
     # The XDG specification: a relative path is to be ignored.
     return Path(value) if value.startswith("/") else Path.home() / default

@@ -6,51 +6,25 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.theme import Theme
 
 from lorad.shared.clean import clean
+from lorad.shared.config import Config
 from lorad.shared.endpoints import Home
 from lorad.tui.link import DaemonLink, Link
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.mirror import Mirror
+from lorad.tui.readonly import ReadOnlyLink
 from lorad.tui.screens.base import LoradScreen
 from lorad.tui.screens.main import MainScreen
+from lorad.tui.themes import THEMES, fitting
 
-FRAME_SECONDS = 0.25
-"""At least this long from one frame to the next: a slow SSH link carries no more."""
 TERMINAL_SECONDS = 5.0
-
-DARK = Theme(
-    name="lorad",
-    primary="#8fb8de",
-    accent="#8fb8de",
-    foreground="#dfe3ea",
-    background="#11141a",
-    surface="#1a1f28",
-    panel="#1a1f28",
-    success="#8fc29b",
-    warning="#e0bf7c",
-    error="#e08a8a",
-    dark=True,
-)
-LIGHT = Theme(
-    name="lorad-light",
-    primary="#2f6497",
-    accent="#2f6497",
-    foreground="#1d232c",
-    background="#fafafa",
-    surface="#eceff3",
-    panel="#eceff3",
-    success="#2f7a42",
-    warning="#8f6400",
-    error="#b03434",
-    dark=False,
-)
 
 
 class LoradApp(App[int]):
@@ -58,26 +32,36 @@ class LoradApp(App[int]):
 
     CSS_PATH = "app.tcss"
     TITLE = "lorad"
-    ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit", id="app.quit", tooltip="Leave the dashboard; jobs go on"),
         # Priority: also where a text field has the keys.
         Binding("ctrl+c", "quit", "quit", show=False, priority=True, id="app.interrupt"),
         Binding("question_mark,f1", "help", "keys", id="app.help", tooltip="This list"),
+        Binding(
+            "colon,ctrl+p",
+            "command_palette",
+            "commands",
+            id="app.commands",
+            tooltip="Find a command, a job or a theme by its name",
+        ),
+        Binding("ctrl+o", "jump", "jump", id="app.jump", tooltip="Jump to a pane by its letter"),
+        Binding("f2", "settings", "settings", id="app.settings", tooltip="Settings"),
     ]
 
-    def __init__(self, link: Link, select: int | None = None) -> None:
+    def __init__(self, link: Link, select: int | None = None, config: Config | None = None) -> None:
         super().__init__()
-        self.link = link
+        self.config = config or Config()
+        self.link = ReadOnlyLink(link) if self.config.dashboard.readonly else link
         self.mirror = Mirror()
         self._select = select
         self._drawn = 0.0
         self._ended = threading.Event()
         self.animation_level = "none"
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        wanted = os.environ.get("TEXTUAL_THEME", "")
-        self.theme = wanted if wanted in self.available_themes else DARK.name
+        for theme in THEMES:
+            self.register_theme(theme)
+        wanted = os.environ.get("TEXTUAL_THEME", self.config.dashboard.theme)
+        self.theme = fitting(wanted, set(self.available_themes), self.console.color_system)
+        self.set_keymap(self.config.keys)
 
     def get_default_screen(self) -> Screen[Any]:
         """The one that is always there."""
@@ -85,6 +69,11 @@ class LoradApp(App[int]):
 
     def on_mount(self) -> None:
         self.link.start(self.post_message)
+        if self.config.keys:
+            from lorad.tui.bindings import unknown
+
+            for sentence in unknown(self.config.keys):
+                self.tell(sentence, "warning")
         if terminal_lives():
             threading.Thread(target=self._guard_terminal, name="terminal", daemon=True).start()
 
@@ -104,9 +93,14 @@ class LoradApp(App[int]):
 
     # -- frames -------------------------------------------------------------------------------
 
+    @property
+    def frame_seconds(self) -> float:
+        """At least this long from one frame to the next."""
+        return self.config.dashboard.frame_seconds
+
     def on_news(self) -> None:
         """Draw on arrival, but not too often. The link waits with more until this was taken."""
-        wait = self._drawn + FRAME_SECONDS - time.monotonic()
+        wait = self._drawn + self.frame_seconds - time.monotonic()
         if wait <= 0:
             self._draw()
         else:
@@ -158,7 +152,30 @@ class LoradApp(App[int]):
     def action_help(self) -> None:
         from lorad.tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(self.screen))
+
+    def action_jump(self) -> None:
+        from lorad.tui.screens.jump import JumpScreen
+
+        self.push_screen(JumpScreen(self.screen))
+
+    def action_settings(self) -> None:
+        from lorad.tui.screens.settings import SettingsScreen
+
+        self.push_screen(SettingsScreen())
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette finds: all that a key does here, the jobs, the themes."""
+        from lorad.tui.palette import commands
+
+        return commands(self, screen)
+
+    def action_select(self, job_id: int) -> None:
+        """Go to a job, from wherever one is."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        if isinstance(self.screen, MainScreen):
+            self.screen.queue.select(job_id)
 
 
 def terminal_lives() -> bool:
@@ -167,8 +184,8 @@ def terminal_lives() -> bool:
     return stdin is not None and not stdin.closed and os.isatty(stdin.fileno())
 
 
-def run(home: Home, select: int | None = None) -> int:
+def run(home: Home, select: int | None = None, config: Config | None = None) -> int:
     """The dashboard on this daemon until somebody leaves it; its exit code."""
-    app = LoradApp(DaemonLink(home, select), select)
+    app = LoradApp(DaemonLink(home, select), select, config)
     app.run()
     return app.return_code or 0

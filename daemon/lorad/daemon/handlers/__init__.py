@@ -11,6 +11,7 @@ from lorad.shared.errors import (
     StaleEpoch,
 )
 from lorad.shared.messages import (
+    READING,
     AddJob,
     AnyReply,
     AnyRequest,
@@ -97,11 +98,6 @@ HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply]] = {
     GetLog: get_log,
     ShutDown: shut_down,
 }
-
-READING = (
-    Hello, GetStatus, WhyJob, GetRecipe, GetMetrics, GetChart, GetSamples, GetNotes, GetLog,
-)  # fmt: skip
-"""Requests that change nothing: nothing to remember of them."""
 
 
 def handle(service: Service, request: AnyRequest, header: Header, actor: str) -> AnyReply:

@@ -10,6 +10,13 @@ from lorad.shared.errors.base import (
     LoradError,
     Unforeseen,
 )
+from lorad.shared.errors.config import (
+    ConfigError,
+    ConfigNotToml,
+    ConfigUnreadable,
+    UnknownSetting,
+    WrongSetting,
+)
 from lorad.shared.errors.daemon import (
     BadRequest,
     DaemonDidNotStart,
@@ -103,6 +110,9 @@ __all__ = [
     "CaptionsMissing",
     "CheckpointDamaged",
     "CheckpointUnusable",
+    "ConfigError",
+    "ConfigNotToml",
+    "ConfigUnreadable",
     "DaemonDidNotStart",
     "DaemonError",
     "DaemonRunning",
@@ -161,7 +171,9 @@ __all__ = [
     "Unforeseen",
     "UnknownJob",
     "UnknownKey",
+    "UnknownSetting",
     "UnsupportedProtocol",
     "WrongBase",
+    "WrongSetting",
     "WrongValue",
 ]

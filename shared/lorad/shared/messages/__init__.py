@@ -56,6 +56,7 @@ from lorad.shared.messages.replies import (
     Why,
 )
 from lorad.shared.messages.requests import (
+    READING,
     AddJob,
     AnyRequest,
     CancelJob,
@@ -112,6 +113,7 @@ __all__ = [
     "MACHINE_TOPIC",
     "PROTOCOL",
     "QUEUE_TOPIC",
+    "READING",
     "Accepted",
     "Acknowledged",
     "AddJob",

@@ -167,3 +167,8 @@ AnyRequest = (
     | GetLog
     | ShutDown
 )
+
+READING = (
+    Hello, GetStatus, WhyJob, GetRecipe, GetMetrics, GetChart, GetSamples, GetNotes, GetLog,
+)  # fmt: skip
+"""Requests that change nothing: nothing to remember of them."""

@@ -150,15 +150,21 @@ def changed_source(source: str, changes: Mapping[str, str]) -> str:
     text = source
     for key, value in changes.items():
         unset = read_value(key, value) is None
-        text = with_key(text, key, None if unset else value)
+        text = with_key(text, *_split(key), None if unset else value)
         if (other := EITHER.get(key)) is not None and other not in changes and not unset:
-            text = with_key(text, other, None)
+            text = with_key(text, *_split(other), None)
     try:
         if parse_recipe(text) == wanted:
             return text
     except Exception:  # whatever a text that was never meant to be changed by lines comes to
         pass
     return as_document(wanted)
+
+
+def _split(key: str) -> tuple[str, str]:
+    """The table and the key's own name."""
+    table, _, field = key.rpartition(".")
+    return table, field
 
 
 def changed(then: Mapping[str, Any], now: Recipe) -> list[Change]:

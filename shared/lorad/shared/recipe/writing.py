@@ -79,17 +79,16 @@ def _lines(section: Struct) -> list[str]:
     ]
 
 
-def with_key(source: str, key: str, value: str | None) -> str:
-    """The text with another value of TOML for a key (`train.seed`, `data[1].path`); none: without.
+def with_key(source: str, table: str, field: str, value: str | None, mark: str = MARK) -> str:
+    """The text with another value of TOML for a key of a table (`data[1]`); none: without.
 
     It goes by lines, so whoever calls it reads the text again and looks whether it came true.
     """
-    table, _, field = key.rpartition(".")
     lines = source.splitlines()
     header = _header(lines, table)
-    line = f"{field} = {value}{MARK}"
+    line = f"{field} = {value}{mark}"
     if header is None:
-        return source if value is None else "\n".join([*lines, "", f"[{table}]", line, ""])
+        return source if value is None else "\n".join([*lines, "", f"[{table}]", line, ""]).lstrip()
     end = next((n for n in range(header + 1, len(lines)) if _is_header(lines[n])), len(lines))
     for first in range(header + 1, end):
         if re.match(rf"\s*{re.escape(field)}\s*=", lines[first]):

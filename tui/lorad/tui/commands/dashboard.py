@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+import msgspec
+
+from lorad.shared.config import Config, load_config
 from lorad.shared.endpoints import find_home
 from lorad.tui.commands._arguments import job_id
 from lorad.tui.daemon_process import ensure_daemon
@@ -12,17 +15,22 @@ from lorad.tui.daemon_process import ensure_daemon
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Perhaps a job to begin with."""
     parser.add_argument("id", metavar="ID", type=job_id, nargs="?", help="open on this job")
+    parser.add_argument("--readonly", action="store_true", help="look, and touch nothing")
 
 
 def run(args: argparse.Namespace) -> int:
     """Start the daemon unless one runs, and look at it."""
     home = find_home()
+    config = load_config()
+    if args.readonly:
+        dashboard = msgspec.structs.replace(config.dashboard, readonly=True)
+        config = msgspec.structs.replace(config, dashboard=dashboard)
     ensure_daemon(home)
-    return open_dashboard(args.id)
+    return open_dashboard(args.id, config)
 
 
-def open_dashboard(select: int | None) -> int:
+def open_dashboard(select: int | None, config: Config | None = None) -> int:
     """The dashboard on a job or on the queue; textual is imported here and not before."""
     from lorad.tui.app import run as run_app
 
-    return run_app(find_home(), select=select)
+    return run_app(find_home(), select, config or load_config())

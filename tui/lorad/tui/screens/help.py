@@ -1,14 +1,16 @@
-"""All keys, from the bindings themselves."""
+"""All keys of a screen, from the bindings themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.dom import DOMNode
+from textual.screen import Screen
 from textual.widgets import Static
 
 from lorad.tui.screens.base import Dialogue
@@ -16,6 +18,8 @@ from lorad.tui.screens.base import Dialogue
 KEYS = {
     "question_mark": "?",
     "slash": "/",
+    "colon": ":",
+    "asterisk": "*",
     "plus": "+",
     "minus": "-",
     "escape": "esc",
@@ -24,63 +28,68 @@ KEYS = {
     "shift+tab": "⇧tab",
     "pagedown": "PgDn",
     "pageup": "PgUp",
-    "f1": "F1",
     "up": "↑",
     "down": "↓",
     "left": "←",
     "right": "→",
+    **{f"f{n}": f"F{n}" for n in range(1, 13)},
 }
+SECTIONS = {"job": "Jobs", "view": "Views", "pane": "Views", "queue": "Queue", "app": "Everywhere"}
+"""By the first word of a binding's id; other keys stand under their screen's or pane's name."""
 
 
 class HelpScreen(Dialogue):
-    """Grouped by where the keys work."""
+    """Grouped by what the keys are for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,f1,enter", "dismiss", "close", id="help.close"),
     ]
 
+    def __init__(self, below: Screen[Any]) -> None:
+        super().__init__()
+        self._below = below
+
     def compose(self) -> ComposeResult:
         """A list that scrolls where it must."""
         with Vertical(classes="dialogue", id="help"), VerticalScroll(id="help-scroll"):
-            yield Static(help_text(), id="help-text")
+            yield Static(help_text(self._below), id="help-text")
 
 
-def help_text() -> Text:
-    """The list."""
-    from lorad.tui.app import LoradApp
-    from lorad.tui.screens.log import LogScreen
-    from lorad.tui.screens.main import MainScreen
-    from lorad.tui.screens.samples import SamplesScreen
-    from lorad.tui.widgets.log import LogView
-    from lorad.tui.widgets.loss import LossChart
-    from lorad.tui.widgets.queue import QueueList
-
-    main = list(Binding.make_bindings(MainScreen.BINDINGS))
+def help_text(screen: Screen[Any]) -> Text:
+    """The list of what works on this screen, in any of its panes."""
+    sections: dict[str, dict[str, tuple[list[str], str]]] = {}
+    for title, binding in _bindings(screen):
+        lines = sections.setdefault(title, {})
+        what = binding.tooltip or binding.description.capitalize()
+        keys, _ = lines.setdefault(binding.action, ([], what))
+        if (key := KEYS.get(binding.key, binding.key)) not in keys:
+            keys.append(key)
     text = Text()
-    groups: list[tuple[str, Iterable[BindingType]]] = [
-        ("Jobs", [b for b in main if (b.id or "").startswith("job.")]),
-        ("Views", [b for b in main if (b.id or "").startswith(("view.", "pane."))]),
-        ("Queue", [*(b for b in main if (b.id or "").startswith("queue.")), *QueueList.BINDINGS]),
-        ("Loss", LossChart.BINDINGS),
-        ("Log", [*LogView.BINDINGS, *LogScreen.BINDINGS]),
-        ("Samples", SamplesScreen.BINDINGS),
-        ("Everywhere", LoradApp.BINDINGS),
-    ]
-    for title, bindings in groups:
+    everywhere = sections.pop(SECTIONS["app"], {})
+    for title, lines in [*sections.items(), (SECTIONS["app"], everywhere)]:
         text.append(f"{title}\n", "bold")
-        for keys, what in _merged(Binding.make_bindings(bindings)):
-            text.append(f"  {keys:<16}")
+        for keys, what in lines.values():
+            text.append(f"  {' '.join(keys):<16}")
             text.append(f"{what}\n", "dim")
         text.append("\n")
     text.right_crop(2)
     return text
 
 
-def _merged(bindings: Iterable[Binding]) -> list[tuple[str, str]]:
-    """One line an action, with all keys that lead to it."""
-    lines: dict[str, tuple[list[str], str]] = {}
-    for binding in bindings:
-        what = binding.tooltip or binding.description.capitalize()
-        keys, _ = lines.setdefault(binding.action, ([], what))
-        keys.append(KEYS.get(binding.key, binding.key))
-    return [(" ".join(keys), what) for keys, what in lines.values()]
+def _bindings(screen: Screen[Any]) -> Iterator[tuple[str, Binding]]:
+    """Each binding that has words, with its section; the keys as the person has set them."""
+    app, kinds = screen.app, []
+    for node in (screen, *screen.focus_chain, app):
+        if type(node) in kinds:
+            continue
+        kinds.append(type(node))
+        bindings = node._bindings.copy()
+        bindings.apply_keymap(app._keymap)
+        for binding in (one for some in bindings.key_to_bindings.values() for one in some):
+            if binding.id and (binding.tooltip or binding.show):
+                yield _section(node, binding), binding
+
+
+def _section(node: DOMNode, binding: Binding) -> str:
+    first = (binding.id or "").partition(".")[0]
+    return SECTIONS.get(first) or node.BINDING_GROUP_TITLE or first.capitalize()

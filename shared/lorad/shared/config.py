@@ -1,0 +1,131 @@
+"""What a person set once for all their use of lorad: one file, read by both sides.
+
+`$XDG_CONFIG_HOME/lorad/config.toml`, or the file that LORAD_CONFIG names. Options of a command
+line come before it, and so do the environment's variables where there are some.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from lorad.shared.endpoints import xdg
+from lorad.shared.errors import (
+    ConfigNotToml,
+    ConfigUnreadable,
+    NotWritable,
+    UnknownSetting,
+    WrongSetting,
+)
+from lorad.shared.recipe.writing import as_toml, with_key
+from lorad.shared.tables import unknown_key, wrong_value
+
+Images = Literal["auto", "kitty", "sixel", "half", "ascii", "off"]
+
+
+class Dashboard(Struct, frozen=True, kw_only=True):
+    """How the dashboard looks and behaves."""
+
+    theme: str = "lorad"
+    """`lorad`, `lorad-light`, `lorad-colour-blind`, `lorad-16`, or one of Textual's."""
+    frame_seconds: Annotated[float, Meta(ge=0.05, le=60)] = 0.25
+    """At least this long from one frame to the next: a slow link carries no more."""
+    images: Images = "auto"
+    """How pictures are drawn; `half` is half blocks, which every terminal has."""
+    readonly: bool = False
+    """Look, and touch nothing."""
+    notify: Literal["off", "bell", "osc9", "osc777"] = "off"
+    """How the terminal is told that a job ended."""
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """The whole file."""
+
+    dashboard: Dashboard = Dashboard()
+    keys: dict[str, str] = field(default_factory=dict)
+    """Another key for a binding: `"job.pause" = "f5"`; several with commas."""
+    hosts: dict[str, str] = field(default_factory=dict)
+    """Short names of boxes for `--host`: `gpu1 = "ann@gpu1.example.org"`."""
+
+
+def config_path() -> Path:
+    """The file; it need not be there."""
+    if override := os.environ.get("LORAD_CONFIG"):
+        return Path(override).expanduser().absolute()
+    return xdg("XDG_CONFIG_HOME", ".config") / "lorad" / "config.toml"
+
+
+def load_config(path: Path | None = None) -> Config:
+    """What the file says; all defaults where there is none.
+
+    Raises:
+        ConfigError: it cannot be read, or says what no setting can be.
+    """
+    path = path or config_path()
+    source = _read(path)
+    try:
+        tables = tomllib.loads(source)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigNotToml(path=path, why=error) from error
+    return _convert(tables, source, path)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigUnreadable(path=path, why=why) from error
+
+
+def _convert(tables: dict[str, Any], source: str, path: Path) -> Config:
+    if (unknown := unknown_key(tables, Config)) is not None:
+        where = _line(source, unknown.key)
+        raise UnknownSetting(path=path, where=where, key=unknown.key, hint=unknown.hint)
+    try:
+        return msgspec.convert(tables, Config)
+    except msgspec.ValidationError as error:
+        wrong = wrong_value(error, Config)
+        where = _line(source, wrong.key)
+        raise WrongSetting(path=path, where=where, key=wrong.key, why=wrong.why) from error
+
+
+def _line(source: str, key: str) -> str:
+    """`, line 3`, where the key's last word begins a line; else nothing."""
+    name = key.rpartition(".")[2]
+    for number, line in enumerate(source.splitlines(), 1):
+        if line.partition("=")[0].strip().strip("\"'").rpartition(".")[2] == name:
+            return f", line {number}"
+    return ""
+
+
+def save_setting(table: str, key: str, value: Any, path: Path | None = None) -> None:
+    """Write one setting into the file; what else is in it stays as it is.
+
+    Raises:
+        ConfigError: there is no such setting, it does not fit, or what is there already does not.
+        NotWritable: nobody can write there.
+    """
+    path = path or config_path()
+    load_config(path)  # a file with a mistake is mended by hand, or two would be in it
+    _convert({table: {key: value}}, "", path)
+    name = key if re.fullmatch(r"[\w-]+", key) else as_toml(key)
+    text = with_key(_read(path), table, name, as_toml(value), mark="")
+    part = path.with_name(f"{path.name}.part-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise NotWritable(path=path, why=error.strerror) from error

@@ -1,0 +1,82 @@
+"""Settings: read, refused by name and line, written without touching the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lorad.shared.config import Config, Dashboard, config_path, load_config, save_setting
+from lorad.shared.errors import ConfigError
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "lorad" / "config.toml"
+
+
+def test_without_a_file_everything_is_at_its_default(path: Path) -> None:
+    assert load_config(path) == Config()
+
+
+def test_the_file_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("LORAD_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert config_path() == tmp_path / "lorad" / "config.toml"
+    monkeypatch.setenv("LORAD_CONFIG", str(tmp_path / "mine.toml"))
+    assert config_path() == tmp_path / "mine.toml"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[dashboard]\nteme = 'x'", "no setting `dashboard.teme` ({path}, line 2). Did you mean"),
+        ("[dash]", "There is no setting `dash` ({path}). Did you mean `dashboard`?"),
+        ("[dashboard]\nframe_seconds = 'x'", "({path}, line 2): expected a number, got text in"),
+        ("[dashboard]\n\nframe_seconds = 0", "({path}, line 3): expected a number >= 0.05."),
+        ("[dashboard]\nimages = 'gif'", 'expected one of "auto", "kitty", "sixel", "half"'),
+        ("[keys]\nx = 3", "`keys` does not fit"),
+        ("nonsense", "The settings in {path} are not valid TOML"),
+        ("a = " + "[" * 5000, "The settings in {path} are not valid TOML"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(path: Path, text: str, sentence: str) -> None:
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load_config(path)
+    assert sentence.format(path=path) in str(refused.value)
+
+
+def test_what_cannot_be_read_is_said(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load_config(path)
+
+
+def test_a_setting_is_written_and_the_rest_stays(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("# mine\n[dashboard]\ntheme = 'nord'  # the best\nimages = 'half'\n")
+    save_setting("dashboard", "theme", "lorad-light", path)
+    save_setting("keys", "job.pause", "f5", path)
+    save_setting("keys", "job.pause", "f6", path)
+    assert path.read_text().startswith("# mine\n[dashboard]\n")
+    assert load_config(path) == Config(
+        dashboard=Dashboard(theme="lorad-light", images="half"), keys={"job.pause": "f6"}
+    )
+
+
+def test_what_would_not_fit_is_not_written(path: Path) -> None:
+    with pytest.raises(ConfigError, match="frame_seconds"):
+        save_setting("dashboard", "frame_seconds", 0, path)
+    with pytest.raises(ConfigError, match=r"no setting `dashboard\.speed`"):
+        save_setting("dashboard", "speed", 1, path)
+    assert not path.exists()
+
+
+def test_a_file_with_a_mistake_is_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("[dashboard]\nteme = 'x'\n")
+    with pytest.raises(ConfigError, match="teme"):
+        save_setting("dashboard", "theme", "nord", path)
+    assert path.read_text() == "[dashboard]\nteme = 'x'\n"

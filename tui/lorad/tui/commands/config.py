@@ -1,0 +1,80 @@
+"""`lorad config`: what is set once for all, and where."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from typing import Any
+
+import msgspec
+
+from lorad.shared.clean import clean
+from lorad.shared.config import Config, config_path, load_config, save_setting
+from lorad.shared.recipe.writing import as_toml
+from lorad.tui.commands._arguments import add_json, print_document
+from lorad.tui.commands.set import change
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Perhaps settings to write."""
+    parser.add_argument(
+        "settings",
+        metavar="KEY=VALUE",
+        type=change,
+        nargs="*",
+        help="write down: theme=lorad-light, keys.job.pause=f5, hosts.gpu1=ann@gpu1",
+    )
+    parser.add_argument("--path", action="store_true", help="only say which file it is")
+    parser.add_argument("--keys", action="store_true", help="list what `keys.` can name")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write, then show."""
+    if args.path:
+        print(clean(str(config_path())))
+    elif args.keys:
+        _show_keys(as_json=args.json)
+    else:
+        for name, text in args.settings:
+            save_setting(*_in_full(name), _value(text))
+        _show(load_config(), as_json=args.json)
+    return 0
+
+
+def _in_full(name: str) -> tuple[str, str]:
+    """Table and key; the dashboard's own need not say their table."""
+    table, _, key = name.partition(".")
+    return (table, key) if key else ("dashboard", table)
+
+
+def _value(text: str) -> Any:
+    """A value of TOML; what is none is text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _show(config: Config, *, as_json: bool) -> None:
+    tables = msgspec.to_builtins(config)
+    if as_json:
+        print_document(path=str(config_path()), **tables)
+        return
+    lines = [f"# {config_path()}"]
+    for table, keys in tables.items():
+        lines += ["", f"[{table}]"]
+        lines += [as_toml({key: value})[1:-1].strip() for key, value in keys.items()]
+    print(clean("\n".join(lines)))
+
+
+def _show_keys(*, as_json: bool) -> None:
+    from lorad.tui.bindings import bindings
+
+    found = sorted(bindings().items())
+    if as_json:
+        print_document(keys={id: binding.key for id, binding in found})
+        return
+    width = max(len(id) for id, _ in found)
+    for id, binding in found:
+        print(f"{id:<{width}}  {binding.key:<24} {binding.tooltip or binding.description}")

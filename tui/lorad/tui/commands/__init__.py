@@ -44,7 +44,7 @@ VERBS: dict[str, Verb] = {
     "lora": Verb("Use", "VERB", "convert, merge or push a LoRA file"),
     "up": Verb("Daemon", "", "start it in the background"),
     "down": Verb("Daemon", "", "pause the runs and end it; the next `up` resumes them"),
-    "config": Verb("Other", "[KEY=VALUE...]", "settings: theme, keys, hosts"),
+    "config": Verb("Other", "[KEY=...]", "settings: theme, keys, hosts"),
     "completions": Verb("Other", "SHELL", "tab completion for bash, zsh or tcsh"),
     "version": Verb("Other", "", "lorad's version"),
 }

@@ -6,7 +6,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from lorad.daemon.training.loop import train
+from lorad.daemon.training.begin import begin
 from lorad.shared.messages import AnyReport, Assignment, Order, PointReport
 from lorad.shared.recipe import load_recipe
 
@@ -35,5 +35,5 @@ def assignment(recipe: Path, out: Path) -> Assignment:
 
 
 if __name__ == "__main__":
-    train(assignment(Path(sys.argv[1]), Path(sys.argv[2])), Nobody())
+    begin(assignment(Path(sys.argv[1]), Path(sys.argv[2])), Nobody())
     print(statistics.median(seconds) if seconds else "too few steps")

@@ -13,6 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from bare import Nobody, assignment
+
+from lorad.daemon.training.begin import look_at
+from lorad.daemon.training.data.cache import Cache
+from lorad.daemon.training.data.dataset import Dataset
+from lorad.daemon.training.data.encoder import Encoder
+from lorad.daemon.training.device import find_place
+from lorad.daemon.training.families import load_family
+from lorad.daemon.training.objective import make_objective
+from lorad.daemon.training.setup import find_pictures
+
 T = TypeVar("T")
 seconds: dict[str, float] = {}
 
@@ -35,17 +46,6 @@ def memory(name: str) -> int:
 
 
 def main() -> None:
-    # Not above: what looks at the pictures imports this file, and no run has torch there either.
-    from bare import assignment
-
-    from lorad.daemon.training.data.cache import Cache
-    from lorad.daemon.training.data.dataset import Dataset
-    from lorad.daemon.training.data.encoder import Encoder
-    from lorad.daemon.training.device import find_place
-    from lorad.daemon.training.families import load_family
-    from lorad.daemon.training.objective import make_objective
-    from lorad.daemon.training.setup import find_pictures
-
     task = assignment(Path(sys.argv[1]), Path(sys.argv[2]))
     recipe, folder = task.recipe, Path(task.recipe_folder)
     Path(task.folder).mkdir(parents=True)
@@ -54,7 +54,7 @@ def main() -> None:
     objective = make_objective(recipe, family.process)
     before = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here: proc(5)
-    found = timed("survey", lambda: find_pictures(task, lambda _: None, fresh=True))
+    found = timed("survey", lambda: find_pictures(task, look_at(task, Nobody()), fresh=True))
     encoder = Encoder(family, Cache(Path(task.cache)), place, lambda _: None)
     encoded = timed("encode", lambda: encoder.encode(found.items, found.entries, recipe))
     timed("dataset", lambda: Dataset(encoded, recipe, family, objective, place))

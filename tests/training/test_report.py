@@ -17,6 +17,7 @@ from lorad.daemon.training.data.alike import COLOUR, HAMMING, alike, same
 from lorad.daemon.training.data.buckets import Bucket
 from lorad.daemon.training.data.item import Findings
 from lorad.daemon.training.data.look import Look, look
+from lorad.daemon.training.data.looking import Looking
 from lorad.daemon.training.data.report import DataReport, Ports, make_report
 from lorad.daemon.training.data.seen import look_over
 from lorad.daemon.training.data.survey import survey
@@ -108,7 +109,7 @@ def test_a_survey_has_errors_for_a_run_and_an_index_for_its_manifest(tmp_path: P
     put(tmp_path / "p" / "b.png", b"no picture", None)
     put(tmp_path / "v" / "c.png", b"no picture")
     recipe = parse_recipe(TEXT + '[data]\npath = "p"\n[validate]\npath = "v"\n')
-    found = survey(recipe, tmp_path, tmp_path / "cache", Ports())
+    found = survey(recipe, Looking(recipe, tmp_path, tmp_path / "cache"), Ports())
     assert [str(problem) for problem in found.problems] == found.report.problems
     assert [type(problem) for problem in found.problems] == [
         errors.CaptionsMissing, errors.BrokenPicture, errors.BrokenPicture,

@@ -50,9 +50,9 @@ def _train(assignment: Assignment, uplink: Uplink) -> EndReport:
     """The run, with everything that may go wrong turned into one sentence."""
     uplink.report(PhaseReport(phase="loading torch"))
     try:
-        from lorad.daemon.training.loop import train
+        from lorad.daemon.training.begin import begin
 
-        return train(assignment, uplink)
+        return begin(assignment, uplink)
     except LoradError as error:
         return EndReport(outcome="left" if error.pauses else "failed", reason=str(error))
     except ModuleNotFoundError as error:

@@ -21,9 +21,11 @@ from lorad.daemon.training.between import (
     roll_back,
     save,
 )
+from lorad.daemon.training.data.looking import Looking
 from lorad.daemon.training.device import is_full_card
+from lorad.daemon.training.line import Line, Unwanted
 from lorad.daemon.training.peers import Peers, gather
-from lorad.daemon.training.run import Line, Run, Unwanted
+from lorad.daemon.training.run import Run
 from lorad.daemon.training.setup import prepare
 from lorad.daemon.training.step import compile_if_it_pays, take_step
 from lorad.shared.errors import Diverged, OutOfMemory
@@ -34,8 +36,12 @@ PLAIN_STEPS = 10
 """Taken before it is judged whether compiling pays: the first ones are slow by themselves."""
 
 
-def train(task: Assignment, line: Line, peers: Peers | None = None) -> EndReport:
+def train(
+    task: Assignment, line: Line, peers: Peers | None = None, looking: Looking | None = None
+) -> EndReport:
     """Train until all steps are taken or somebody wants otherwise.
+
+    `looking` is after the task's pictures already; see `begin.py`.
 
     Raises:
         LoradError: what went wrong, in one sentence.
@@ -43,7 +49,7 @@ def train(task: Assignment, line: Line, peers: Peers | None = None) -> EndReport
     run = None
     peers = peers or gather(task)
     try:
-        run = prepare(task, line, peers)
+        run = prepare(task, line, peers, looking)
         return run_steps(run)
     except Unwanted:
         return EndReport(outcome="yielded")  # before its first step; the cache keeps what there is

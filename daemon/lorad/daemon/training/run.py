@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import msgspec
 import torch
@@ -19,6 +19,7 @@ from lorad.daemon.training.ema import Ema, shown
 from lorad.daemon.training.families import Family
 from lorad.daemon.training.health import IN_A_ROW_SCALED, Health
 from lorad.daemon.training.late import LateFigures
+from lorad.daemon.training.line import Line
 from lorad.daemon.training.lora import draws_dropout
 from lorad.daemon.training.metadata import About
 from lorad.daemon.training.objective import Objective
@@ -28,31 +29,10 @@ from lorad.daemon.training.preview import Preview
 from lorad.daemon.training.schedule import learning_rates
 from lorad.daemon.training.trackers import Trackers
 from lorad.daemon.training.validation import Best, Validator
-from lorad.shared.messages import AnyReport, NoteKind, NoteReport, Order, PhaseReport
+from lorad.shared.messages import NoteKind, NoteReport, PhaseReport
 from lorad.shared.recipe import Recipe
 
 log = logging.getLogger(__name__)
-
-
-class Line(Protocol):
-    """The run's line to whoever watches and steers it."""
-
-    @property
-    def wanted(self) -> Literal["run", "pause", "cancel"]:
-        """What the run is to do now; a plain variable."""
-        ...
-
-    def report(self, *reports: AnyReport) -> None:
-        """Say it; never waits."""
-        ...
-
-    def orders(self) -> list[Order]:
-        """What else it is told to do, since the last time; never waits."""
-        ...
-
-
-class Unwanted(Exception):
-    """The run is to be paused or cancelled before its first step; there is nothing to save."""
 
 
 @dataclass

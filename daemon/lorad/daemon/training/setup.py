@@ -6,7 +6,6 @@ import dataclasses
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,13 @@ from typing import Any
 import torch
 
 from lorad.daemon.training import keyed
+from lorad.daemon.training.begin import look_at
 from lorad.daemon.training.checkpoint import Checkpoints, State, Tensors
 from lorad.daemon.training.data.cache import Cache
 from lorad.daemon.training.data.dataset import Dataset
 from lorad.daemon.training.data.encoder import Encoder
 from lorad.daemon.training.data.item import Item
+from lorad.daemon.training.data.looking import Looking
 from lorad.daemon.training.data.manifest import Entry, hold
 from lorad.daemon.training.data.split import held_out
 from lorad.daemon.training.data.survey import survey
@@ -31,6 +32,7 @@ from lorad.daemon.training.families import Family, load_family
 from lorad.daemon.training.fit import ports_of, refuse_unfit
 from lorad.daemon.training.flat import ELEMENTWISE, flatten
 from lorad.daemon.training.lean import make_lean
+from lorad.daemon.training.line import Line, say
 from lorad.daemon.training.lora import add_lora
 from lorad.daemon.training.metadata import About, Block
 from lorad.daemon.training.objective import Objective, make_objective
@@ -38,27 +40,16 @@ from lorad.daemon.training.optimizer import make_groups, make_optimizer, restore
 from lorad.daemon.training.peers import Peers
 from lorad.daemon.training.plan import Plan
 from lorad.daemon.training.preview import Preview
-from lorad.daemon.training.run import Line, Run, Unwanted, steps_of
+from lorad.daemon.training.run import Run, steps_of
 from lorad.daemon.training.schedule import learning_rates
 from lorad.daemon.training.trackers import Trackers
 from lorad.daemon.training.validation import Validator
 from lorad.shared.errors import CannotContinue
-from lorad.shared.messages import Assignment, NoteReport, PhaseReport
+from lorad.shared.messages import Assignment, NoteReport
 from lorad.shared.recipe import Recipe
 from lorad.shared.recipe.changes import changed
 
 log = logging.getLogger(__name__)
-
-
-def say(line: Line, phase: str) -> None:
-    """What the run does before its first step, where it also hears that it is not wanted.
-
-    Raises:
-        Unwanted: it is not.
-    """
-    if line.wanted != "run":
-        raise Unwanted
-    line.report(PhaseReport(phase=phase))
 
 
 @dataclass(frozen=True)
@@ -83,7 +74,7 @@ class Loaded:
     pictures: Pictures
 
 
-def prepare(task: Assignment, line: Line, peers: Peers) -> Run:
+def prepare(task: Assignment, line: Line, peers: Peers, looking: Looking | None = None) -> Run:
     """Load everything, and go back to the newest checkpoint if there is one to go on from.
 
     Raises:
@@ -99,7 +90,8 @@ def prepare(task: Assignment, line: Line, peers: Peers) -> Run:
         refuse_other_recipe(found[0], recipe, folder)
     with peers.lead_first():
         fresh = found is None and peers.leads
-        loaded = load(task, line, fresh=fresh, threads=found[0].threads if found else None)
+        threads = found[0].threads if found else None
+        loaded = load(task, line, looking or look_at(task, line), fresh=fresh, threads=threads)
     run = assemble(task, line, peers, loaded, checkpoints)
     count = sum(parameter.numel() for parameter in run.trained)
     exact = "bit for bit" if loaded.place.exact else "not bit for bit"
@@ -113,7 +105,9 @@ def prepare(task: Assignment, line: Line, peers: Peers) -> Run:
     return run
 
 
-def load(task: Assignment, line: Line, *, fresh: bool, threads: int | None) -> Loaded:
+def load(
+    task: Assignment, line: Line, looking: Looking, *, fresh: bool, threads: int | None
+) -> Loaded:
     """Pictures and model; the pictures encoded.
 
     Raises:
@@ -124,13 +118,13 @@ def load(task: Assignment, line: Line, *, fresh: bool, threads: int | None) -> L
     refuse_unfit(recipe, recipe_folder)
     place = find_place(recipe, threads)
     say(line, "reading the pictures and loading the model")
-
-    def tell(done: int) -> None:
-        say(line, f"looking at pictures, {done} so far")
-
     with ThreadPoolExecutor(1, "pictures") as aside:
-        found = aside.submit(find_pictures, task, tell, fresh=fresh)
-        family = load_family(recipe.model, recipe_folder, place.device, place.dtype)
+        found = aside.submit(find_pictures, task, looking, fresh=fresh)
+        try:
+            family = load_family(recipe.model, recipe_folder, place.device, place.dtype)
+        except BaseException:
+            looking.end()  # or leaving this block would wait for all of them
+            raise
         pictures = found.result()
     log.info("%d pictures, %d held out", len(pictures.items), len(pictures.held_items))
     objective = make_objective(recipe, family.process)
@@ -145,7 +139,7 @@ def load(task: Assignment, line: Line, *, fresh: bool, threads: int | None) -> L
     return Loaded(place, family, objective, dataset, validator, pictures)
 
 
-def find_pictures(task: Assignment, tell: Callable[[int], None], *, fresh: bool) -> Pictures:
+def find_pictures(task: Assignment, looking: Looking, *, fresh: bool) -> Pictures:
     """All pictures of the recipe, looked over and held to the manifest; which are held out.
 
     Raises:
@@ -153,7 +147,7 @@ def find_pictures(task: Assignment, tell: Callable[[int], None], *, fresh: bool)
     """
     recipe, recipe_folder = task.recipe, Path(task.recipe_folder)
     ports = ports_of(recipe, recipe_folder)
-    found = survey(recipe, recipe_folder, Path(task.cache), ports, tell)
+    found = survey(recipe, looking, ports)
     for text in report_lines(found.report):
         log.info("%s", text)
     for problem in found.problems:

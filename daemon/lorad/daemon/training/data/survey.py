@@ -1,4 +1,4 @@
-"""The pictures of a recipe found, looked at and reported on: `lorad check`, and a run's beginning.
+"""The pictures of a recipe reported on: `lorad check`, and a run's beginning.
 
 A run logs `report_lines(survey.report)`, raises the first of the problems, if any, and hands
 `items` and `index` to `hold`, which then reads no file a second time.
@@ -6,13 +6,11 @@ A run logs `report_lines(survey.report)`, raises the first of the problems, if a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from lorad.daemon.training.data import collect, find_validation, sources
-from lorad.daemon.training.data.index import Index, open_index
-from lorad.daemon.training.data.item import Findings, Item
+from lorad.daemon.training.data.index import Index
+from lorad.daemon.training.data.item import Item
+from lorad.daemon.training.data.looking import Found, Looking
 from lorad.daemon.training.data.report import (
     BrokenFile,
     DataReport,
@@ -20,7 +18,6 @@ from lorad.daemon.training.data.report import (
     broken_by_fault,
     make_report,
 )
-from lorad.daemon.training.data.seen import look_over
 from lorad.shared.errors import LoradError
 from lorad.shared.recipe import Recipe
 
@@ -38,38 +35,22 @@ class Survey:
     index: Index
 
 
-def survey(
-    recipe: Recipe,
-    recipe_folder: Path,
-    cache: Path,
-    ports: Ports,
-    tell: Callable[[int], None] = lambda done: None,
-) -> Survey:
-    """Find and decode every picture of the recipe, those for validation included.
+def survey(recipe: Recipe, looking: Looking, ports: Ports) -> Survey:
+    """What was found when every picture was decoded, those for validation included.
 
-    `tell` hears how many are decoded, and may end it by raising.
+    Raises:
+        Exception: what ended the search.
     """
-    findings = Findings()
-    items = collect(recipe, recipe_folder, findings)
-    index = open_index(cache, sources(recipe, recipe_folder))
-    sight = look_over(items, index, tell)
-    held = _look_at_validation(recipe, recipe_folder, findings, index)
-    report = make_report(recipe, items, sight, findings, ports)
-    return Survey(items, held, report, [*findings.problems, *broken_by_fault(report.broken)], index)
+    found = looking.found()
+    found.findings.problems += broken_by_fault(_broken_held(found))
+    report = make_report(recipe, found.items, found.sight, found.findings, ports)
+    problems = [*found.findings.problems, *broken_by_fault(report.broken)]
+    return Survey(found.items, found.held, report, problems, found.index)
 
 
-def _look_at_validation(
-    recipe: Recipe, recipe_folder: Path, findings: Findings, index: Index
-) -> list[Item]:
-    try:
-        items = find_validation(recipe, recipe_folder)
-    except LoradError as error:
-        findings.problems.append(error)
-        return []
-    broken = [
+def _broken_held(found: Found) -> list[BrokenFile]:
+    return [
         BrokenFile(f"validation picture {item.name}", seen.why)
-        for item, seen in zip(items, look_over(items, index).pictures, strict=True)
+        for item, seen in zip(found.held, found.held_sight.pictures, strict=True)
         if seen.look is None
     ]
-    findings.problems += broken_by_fault(broken)
-    return items

@@ -1,0 +1,69 @@
+"""What `lorad check` finds, once torch is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lorad.daemon.scheduler import memory_needed
+from lorad.daemon.training.data.looking import Looking
+from lorad.daemon.training.data.report import DataReport
+from lorad.daemon.training.data.survey import survey
+from lorad.daemon.training.data.told import describe
+from lorad.daemon.training.exactness import inexact_settings
+from lorad.daemon.training.fit import ports_of, refuse_idle_targets, refuse_unfit
+from lorad.shared.clean import clean_line
+from lorad.shared.errors import LoradError
+from lorad.shared.recipe import Recipe
+
+LARGEST_CARD = 1 << 50
+"""The memory that a run needs, whatever card there is."""
+NAMED_IN_A_PROBLEM = 20
+"""Broken files; where there are more, all are listed."""
+
+
+class Report(DataReport, kw_only=True):
+    """What was found, the recipe and the model included."""
+
+    schema: int = 1
+    file: str
+    name: str = ""
+    base: str = ""
+
+
+def report_on(file: Path, recipe: Recipe, looking: Looking) -> Report:
+    """All that keeps the recipe from being trained, and what it would be trained on."""
+    folder = file.absolute().parent
+    problems = _check_model(recipe, folder)
+    ports = ports_of(recipe, folder, memory_needed(recipe, LARGEST_CARD))
+    report = survey(recipe, looking, ports).report
+    report.notes += [f"Not bit for bit: {reason}" for reason in inexact_settings(recipe)]
+    report.problems[:0] = problems
+    return Report(file=str(file), name=recipe.name, base=recipe.model.base, **_fields(report))
+
+
+def _fields(report: DataReport) -> dict[str, Any]:
+    return {name: getattr(report, name) for name in report.__struct_fields__}
+
+
+def _check_model(recipe: Recipe, folder: Path) -> list[str]:
+    """What the base model and its files cannot do, as far as its configuration tells."""
+    problems = []
+    for refuse in (refuse_unfit, refuse_idle_targets):
+        try:
+            refuse(recipe, folder)
+        except LoradError as error:
+            problems.append(str(error))
+    return list(dict.fromkeys(problems))
+
+
+def readable(report: Report) -> str:
+    """For people."""
+    lines = [("Recipe", clean_line(report.name or report.file))]
+    if report.base:
+        lines.append(("Model", clean_line(report.base)))
+    lines += describe(report)
+    if len(report.broken) > NAMED_IN_A_PROBLEM:
+        lines += [("Broken", clean_line(f"{b.name}: {b.why}", 1000)) for b in report.broken]
+    last = "It cannot be trained yet." if report.problems else "It can be trained."
+    return "\n".join([*(f"{label:9} {text}" for label, text in lines), last])

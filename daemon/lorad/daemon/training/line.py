@@ -1,0 +1,39 @@
+"""The run's line to whoever watches and steers it."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from lorad.shared.messages import AnyReport, Order, PhaseReport
+
+
+class Line(Protocol):
+    """The run's line to whoever watches and steers it."""
+
+    @property
+    def wanted(self) -> Literal["run", "pause", "cancel"]:
+        """What the run is to do now; a plain variable."""
+        ...
+
+    def report(self, *reports: AnyReport) -> None:
+        """Say it; never waits."""
+        ...
+
+    def orders(self) -> list[Order]:
+        """What else it is told to do, since the last time; never waits."""
+        ...
+
+
+class Unwanted(Exception):
+    """The run is to be paused or cancelled before its first step; there is nothing to save."""
+
+
+def say(line: Line, phase: str) -> None:
+    """What the run does before its first step, where it also hears that it is not wanted.
+
+    Raises:
+        Unwanted: it is not.
+    """
+    if line.wanted != "run":
+        raise Unwanted
+    line.report(PhaseReport(phase=phase))

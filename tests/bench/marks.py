@@ -17,6 +17,8 @@ import torch
 
 wall: list[float] = []
 cpu: list[float] = []
+begun: list[float] = []
+WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 plain = torch.optim.AdamW.step
 
 
@@ -24,6 +26,7 @@ def step(self, *args, **kwargs):
     result = plain(self, *args, **kwargs)
     wall.append(time.monotonic())
     cpu.append(time.process_time())
+    begun or begun.append(sum(sum(resource.getrusage(who)[:2]) for who in WHO))
     return result
 
 
@@ -36,6 +39,7 @@ out.write_text(
     json.dumps(
         {
             "first": wall[0] - began,
+            "first_cpu": begun[0],
             "wall": [after - before for before, after in itertools.pairwise(wall)],
             "cpu": [after - before for before, after in itertools.pairwise(cpu)],
             "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -59,6 +59,8 @@ class Taken:
 
     first: float
     """Seconds from its start to the end of its first step."""
+    first_cpu: float
+    """Seconds of processor time until then, its own processes' included."""
     step: float
     """Median wall seconds of a step."""
     cpu: float
@@ -103,12 +105,13 @@ def beside_reference(
     for side in sides:
         taken = rounds(folder / str(side), reference, side, kinds)
         for kind in kinds:
-            speed, cpu, first, peak = (
+            speed, cpu, first, first_cpu, peak = (
                 statistics.median(ratios)
                 for ratios in zip(
                     *(
                         (theirs.step / ours.step, theirs.cpu / ours.cpu,
-                         ours.first / theirs.first, ours.peak / theirs.peak)
+                         ours.first / theirs.first, ours.first_cpu / theirs.first_cpu,
+                         ours.peak / theirs.peak)
                         for theirs, ours in zip(taken["reference"], taken[kind], strict=True)
                     ),
                     strict=True,
@@ -116,7 +119,8 @@ def beside_reference(
             )  # fmt: skip
             lines.append(
                 f"{side}x{side} {kind}: images/s {speed:.2f} times (processor time {cpu:.2f}),"
-                f" first step after {first:.2f} of the time, peak memory {peak:.2f}"
+                f" first step after {first:.2f} of the time (processor time {first_cpu:.2f}),"
+                f" peak memory {peak:.2f}"
             )
     return "\n  ".join(["", *lines])
 
@@ -138,7 +142,8 @@ def rounds(
             done.append(take(out, command))
             print(
                 f"  {side}x{side} round {number}, {kind}: {done[-1].step * 1e3:.1f} ms a step,"
-                f" first after {done[-1].first:.1f} s, {done[-1].peak / 2**20:.0f} MiB",
+                f" first after {done[-1].first:.1f} s ({done[-1].first_cpu:.1f} of processor time),"
+                f" {done[-1].peak / 2**20:.0f} MiB",
                 flush=True,
             )
     return taken
@@ -189,6 +194,7 @@ def take(out: Path, command: list[str]) -> Taken:
     told = json.loads(marks.read_text())
     return Taken(
         first=told["first"],
+        first_cpu=told["first_cpu"],
         step=statistics.median(told["wall"][WARM:]),
         cpu=statistics.median(told["cpu"][WARM:]),
         peak=told["peak"],

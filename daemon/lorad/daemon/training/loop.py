@@ -62,6 +62,7 @@ def train(
         peers.end()
         if run is not None:
             run.trackers.close()
+            run.dataset.flush()
 
 
 def run_steps(run: Run) -> EndReport:
@@ -72,7 +73,7 @@ def run_steps(run: Run) -> EndReport:
     run.tell("")
     run.line.report(ReadyReport(step=run.step + 1, last_step=run.last_step))
     compile_if_it_pays(run)
-    first, began = run.step, time.perf_counter()
+    encoding, first, began = True, run.step, time.perf_counter()
     # Heard first: an order may change which step is the last.
     while wanted(run) and run.step < run.last_step and not run.stops_early:
         rate = run.rates(run.step)
@@ -91,6 +92,9 @@ def run_steps(run: Run) -> EndReport:
         if run.step == first + PLAIN_STEPS and compile_if_it_pays(run, now - began):
             now = time.perf_counter()
         interrupted = run.step < run.last_step and between_steps(run)
+        if encoding and run.step < run.last_step:
+            encoding = run.dataset.make_more(now - began)
+            interrupted = True
         began = time.perf_counter() if interrupted else now
     judge(run, run.figures.ready(wait=True))
     return finish(run) if run.step >= run.last_step or run.stops_early else leave(run)

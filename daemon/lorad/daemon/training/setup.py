@@ -129,7 +129,10 @@ def load(
     log.info("%d pictures, %d held out", len(pictures.items), len(pictures.held_items))
     objective = make_objective(recipe, family.process)
     encoder = Encoder(family, Cache(Path(task.cache)), place, lambda phase: say(line, phase))
-    encoded = encoder.encode(pictures.items, pictures.entries, recipe)
+    # A GPU takes many at a time, and what encodes leaves it; a process waits for all others.
+    at_leisure = place.device.type == "cpu" and recipe.train.num_processes == 1
+    encode = encoder.encode_later if at_leisure else encoder.encode
+    encoded = encode(pictures.items, pictures.entries, recipe)
     dataset = Dataset(encoded, recipe, family, objective, place)
     validator = None
     if pictures.held_items:

@@ -97,11 +97,20 @@ class Writer:
 
     def __enter__(self) -> Writer:
         """Take away what a killed writer left."""
+        self.tidy()
+        return self
+
+    @property
+    def pending(self) -> Mapping[str, Tensors]:
+        """What is not written yet, by key."""
+        return self._pending
+
+    def tidy(self) -> None:
+        """Take away what a killed writer left."""
         with contextlib.suppress(OSError):
             for path in self._folder.glob(".*.safetensors.*"):
                 if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
                     path.unlink()
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Also what was encoded before something went wrong is kept."""

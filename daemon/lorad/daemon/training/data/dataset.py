@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +11,9 @@ import torch
 
 from lorad.daemon.training import keyed
 from lorad.daemon.training.data.buckets import Bucket
+from lorad.daemon.training.data.cache import Tensors
 from lorad.daemon.training.data.encoder import Encoded
+from lorad.daemon.training.data.later import Column, Later, make_some
 from lorad.daemon.training.data.order import Order, Shown
 from lorad.daemon.training.data.tables import Mover, Rows, Table
 from lorad.daemon.training.device import Place
@@ -81,10 +83,8 @@ class Dataset:
             )
             for shape in encoded.shapes
         ]
-        first = encoded.texts[0] if encoded.texts else {}
-        self._texts = {
-            name: Table([text[name] for text in encoded.texts], self._mover) for name in first
-        }
+        first = encoded.texts[encoded.empty] if encoded.texts else {}
+        self._texts = {name: Table(_column(encoded.texts, name), self._mover) for name in first}
         self._tokens = {
             name: Table(list(tokens), self._mover) for name, tokens in encoded.tokens.items()
         }
@@ -103,6 +103,15 @@ class Dataset:
     def __len__(self) -> int:
         """How many pictures."""
         return len(self._encoded.pictures)
+
+    def make_more(self, seconds: float) -> bool:
+        """Encode what is not yet, for so long; whether something is left."""
+        return make_some(self._encoded.later, seconds)
+
+    def flush(self) -> None:
+        """Put what was encoded into the cache, where the next run finds it."""
+        for entries in self._encoded.later:
+            entries.flush()
 
     # -- the order --------------------------------------------------------------------------------
 
@@ -286,6 +295,11 @@ class _Draws:
         return keyed.normals_on(self.mover.device, whole, self.seed, stream, self.number)[
             self.share
         ]
+
+
+def _column(entries: Sequence[Tensors], name: str) -> Sequence[torch.Tensor]:
+    """One tensor of each; of what is made later, later."""
+    return Column(entries, name) if isinstance(entries, Later) else [e[name] for e in entries]
 
 
 def _weights(encoded: Encoded, recipe: Recipe) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Pictures and captions into tensors, through the cache, before the first step."""
+"""Pictures and captions into tensors, through the cache: before the first step, or as shown."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -17,9 +18,11 @@ import torch
 from lorad.daemon.training.data.cache import Cache, Tensors, Writer
 from lorad.daemon.training.data.captions import variants
 from lorad.daemon.training.data.item import Item
+from lorad.daemon.training.data.later import Column, Later
 from lorad.daemon.training.data.manifest import Entry
 from lorad.daemon.training.data.pictures import broken_pictures, fault
-from lorad.daemon.training.data.work import Part, Picture, Shape, Work, plan
+from lorad.daemon.training.data.views import LATENT
+from lorad.daemon.training.data.work import Part, Picture, Seen, Shape, Work, plan
 from lorad.daemon.training.device import Place
 from lorad.daemon.training.families import Family
 from lorad.daemon.training.families.base import Tokens
@@ -52,13 +55,15 @@ class Encoded:
     captions: list[list[int]]
     """For each picture the rows of `texts` or `tokens` that it may be read as; the first is the
     first caption."""
-    texts: list[Tensors]
+    texts: Sequence[Tensors]
     """`text` [tokens, width] and, where there is one, `pooled` [width] of each caption; empty
     where text encoders are trained."""
     tokens: Tokens
     """[captions, tokens] for each tokenizer where text encoders are trained; else empty."""
     empty: int
     """The row of the empty caption."""
+    later: list[Later] = field(default_factory=list)
+    """What of all this is made when it is first asked for."""
 
 
 class Encoder:
@@ -75,6 +80,7 @@ class Encoder:
         # encoded beside a picture, how many threads there are and the kernels all change some.
         how = f"exact {place.threads}" if place.exact else "fast"
         self._made = f"{CACHE_VERSION}/{place.name}/{how}"
+        self._pictures_made = f"{self._made}/{family.vae_digest}"
 
     def encode(self, items: list[Item], entries: list[Entry], recipe: Recipe) -> Encoded:
         """All of them; what encodes has left the device then.
@@ -84,8 +90,7 @@ class Encoder:
             DataChanged: one is not the file that the manifest names.
             WrongValue: the buckets do not fit the model.
         """
-        made = f"{self._made}/{self._family.vae_digest}"
-        planned = plan(entries, recipe, self._family.size_multiple, made)
+        planned = plan(entries, recipe, self._family.size_multiple, self._pictures_made)
         for part in planned.parts:
             part.look(self._cache)
         if works := planned.missing(items, entries, recipe):
@@ -101,6 +106,46 @@ class Encoder:
             embedded = self._embed(texts)
         self._family.park(text=not recipe.lora.train_text_encoder)
         return Encoded(planned.pictures, shapes, captions, embedded, tokens, texts.index(""))
+
+    def encode_later(self, items: list[Item], entries: list[Entry], recipe: Recipe) -> Encoded:
+        """As `encode`, but each when it is first asked for, which may raise what `encode` does.
+
+        With the bits of `encode` where that is exact, as everything is encoded by itself. What
+        encodes stays on the device: for a CPU.
+        """
+        planned = plan(entries, recipe, self._family.size_multiple, self._pictures_made)
+        masked = any(seen.mask_key for part in planned.parts for seen in part.seen)
+        later, shapes = [], []
+        for part in planned.parts:
+            one = _OnePart(part, items, entries, recipe)
+            keys = [seen.key for seen in part.seen]
+            pictures = Later(self._cache, part.group, keys, partial(self._posterior, one))
+            later.append(pictures)
+            part.shape.sizes = [seen.view.sizes for seen in part.seen]
+            part.shape.posteriors = Column(pictures, "posterior")
+            if masked:
+                keys = [seen.mask_key for seen in part.seen]
+                later.append(Later(self._cache, part.mask_group, keys, one.mask))
+                part.shape.masks = Column(later[-1], "mask")
+            shapes.append(part.shape)
+        texts, captions = _texts(entries, recipe)
+        tokens: Tokens = {}
+        embedded: Sequence[Tensors] = []
+        if recipe.lora.train_text_encoder:
+            tokens = self._family.tokenize(texts)
+        else:
+            dtype = self._place.dtype
+            later.append(
+                Later(
+                    self._cache,
+                    self._captions_group(dtype),
+                    texts,
+                    lambda row: self._condition([texts[row]], dtype)[0],
+                )
+            )
+            embedded = later[-1]
+        empty = texts.index("")
+        return Encoded(planned.pictures, shapes, captions, embedded, tokens, empty, later)
 
     # -- pictures ---------------------------------------------------------------------------------
 
@@ -169,14 +214,17 @@ class Encoder:
         half = len(pixels) // 2
         return self._encode(pixels[:half]) + self._encode(pixels[half:])
 
+    def _posterior(self, one: _OnePart, row: int) -> Tensors:
+        (posterior,) = self._encode([one.pixels(row)])
+        return {"posterior": posterior}
+
     # -- captions ---------------------------------------------------------------------------------
 
     def _embed(self, texts: list[str]) -> list[Tensors]:
         """The embeddings of each caption."""
         # The network computes in this type, so nothing is lost by keeping no more of the text.
         dtype = self._place.dtype
-        name = str(dtype).removeprefix("torch.")
-        group = f"{self._made}/{self._family.text_digest}/captions {name}"
+        group = self._captions_group(dtype)
         found = self._cache.find(group, texts)
         if missing := [text for text in texts if text not in found]:
             self._family.unpark()
@@ -189,6 +237,10 @@ class Encoder:
                         writer.put(text, condition)
             found |= self._cache.find(group, missing) | writer.lost
         return [found[text] for text in texts]
+
+    def _captions_group(self, dtype: torch.dtype) -> str:
+        name = str(dtype).removeprefix("torch.")
+        return f"{self._made}/{self._family.text_digest}/captions {name}"
 
     @torch.no_grad()
     def _condition(self, texts: list[str], dtype: torch.dtype) -> list[Tensors]:
@@ -205,6 +257,46 @@ class Encoder:
         if now - self._told >= TELL_SECONDS:
             self._told = now
             self._tell(phase)
+
+
+@dataclass(frozen=True)
+class _OnePart:
+    """A bucket whose views are made one by one, from their files."""
+
+    part: Part
+    items: list[Item]
+    entries: list[Entry]
+    recipe: Recipe
+
+    def pixels(self, row: int) -> torch.Tensor:
+        """[3, h, w] of a view in -1..1; raises as `encode`."""
+        work, seen = self._work(row)
+        work.pixels[seen.key] = seen.view
+        return _make_one(work)[0][seen.key]
+
+    def mask(self, row: int) -> Tensors:
+        """`mask` [1, h/8, w/8] in 0..1, of ones where there is none; raises as `encode`."""
+        work, seen = self._work(row)
+        if not seen.mask_key:
+            width, height = self.part.shape.size
+            return {"mask": torch.ones(1, height // LATENT, width // LATENT)}
+        work.masks[seen.mask_key] = seen.view
+        return {"mask": _make_one(work)[1][seen.mask_key]}
+
+    def _work(self, row: int) -> tuple[Work, Seen]:
+        seen = self.part.seen[row]
+        entry = self.entries[seen.picture]
+        return Work(0, self.items[seen.picture], entry, self.recipe.data[entry.block]), seen
+
+
+def _make_one(work: Work) -> _Made:
+    try:
+        return work.make()
+    except DataChanged:
+        raise
+    # Whatever reading and Pillow's decoders come across: to the user it is one thing.
+    except Exception as error:
+        raise broken_pictures([work.item.name], fault(error)) from error
 
 
 def _texts(entries: list[Entry], recipe: Recipe) -> tuple[list[str], list[list[int]]]:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import torch
 
+from lorad.daemon.training.data.later import Column
+
 RESIDENT_SHARE = 0.25
 """Of the free memory of a card, for all tables together."""
 ROWS_AT_ONCE = 256
@@ -58,7 +60,7 @@ class Table:
         self._rows = rows
         self._mover = mover
         self._resident: torch.Tensor | None = None
-        if not rows:
+        if not rows or isinstance(rows, Column):  # which are made as they are asked for
             return
         shape = (len(rows), *rows[0].shape)
         if mover.take_room(len(rows) * rows[0].nbytes):

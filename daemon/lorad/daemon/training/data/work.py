@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -43,11 +43,11 @@ class Shape:
     """The views of all pictures of one bucket."""
 
     size: Size
-    posteriors: list[torch.Tensor] = field(default_factory=list)
+    posteriors: Sequence[torch.Tensor] = field(default_factory=list)
     """[2, c, h/8, w/8] for each view: mean and std, fp32, mapped from the cache."""
     sizes: list[list[int]] = field(default_factory=list)
     """For each view, as `View.sizes`."""
-    masks: list[torch.Tensor] = field(default_factory=list)
+    masks: Sequence[torch.Tensor] = field(default_factory=list)
     """[1, h/8, w/8] for each view; none where no picture of the run has a mask."""
 
 

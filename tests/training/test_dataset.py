@@ -300,6 +300,78 @@ def test_a_group_that_does_not_fit_is_halved(
         torch.testing.assert_close(torch.stack(one.posteriors), torch.stack(other.posteriors))
 
 
+# -- encoded when it is shown ---------------------------------------------------------------------
+
+
+def later(room: Room, items: list[Item], recipe: Recipe, cache: str = "later") -> Encoded:
+    entries = hold(items, room.folder / "manifest.json", fresh=True)
+    encoder = Encoder(room.family, Cache(room.folder / cache), place(), room.phases.append)
+    return encoder.encode_later(items, entries, recipe)
+
+
+def test_what_is_encoded_as_it_is_shown_has_the_same_bits(room: Room) -> None:
+    items = [item(number) for number in range(6)]
+    items[0] = item(0, read_mask=lambda: picture(3, (64, 64), "L"), mask_path=Path("mask.png"))
+    made = recipe(RICH)
+    at_once = room.dataset(items, made)
+    shown = Dataset(later(room, items, made), made, room.family, Evenly(), place())
+    again = Dataset(later(room, items, made), made, room.family, Evenly(), place())
+    for step in (3, 0, 4, 1):
+        assert same(at_once.batch(step, 0), shown.batch(step, 0))
+    shown.flush()
+    assert not shown.make_more(1e9)
+    # All of it is in the cache now, by the names that encoding everything at once looks for.
+    room.family.encode_pictures = None  # type: ignore[method-assign]
+    try:
+        found = Encoder(room.family, Cache(room.folder / "later"), place(), room.phases.append)
+        found.encode(items, hold(items, room.folder / "manifest.json", fresh=True), made)
+    finally:
+        del room.family.encode_pictures
+    for step in range(3):
+        assert same(at_once.batch(step, 0), again.batch(step, 0))
+
+
+def test_only_what_is_shown_is_encoded_and_only_once(
+    room: Room, items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[torch.Tensor] = []
+    encode = room.family.encode_pictures
+
+    def counted(pixels: torch.Tensor) -> torch.Tensor:
+        encoded.extend(pixels)
+        return encode(pixels)
+
+    monkeypatch.setattr(room.family, "encode_pictures", counted)
+    data = Dataset(later(room, items, recipe()), recipe(), room.family, Evenly(), place())
+    assert encoded == []
+    shown = set(data.batch(0, 0).rows)
+    assert len(encoded) == len(shown)
+    data.batch(0, 0)
+    assert len(encoded) == len(shown)
+    assert data.make_more(0.0)
+    assert len(encoded) == len(shown) + 1
+    assert not data.make_more(1e9)
+    data.batch(1, 0)
+    assert len(encoded) == len(items)
+
+
+def test_a_picture_that_is_another_one_when_it_is_shown(room: Room, items: list[Item]) -> None:
+    entries = hold(items, room.folder / "manifest.json", fresh=True)
+    encoder = Encoder(room.family, Cache(room.folder / "later"), place(), room.phases.append)
+    items[4] = Item(items[4].name, items[4].captions, items[5].read)
+    changed = encoder.encode_later(items, entries, recipe())
+    data = Dataset(changed, recipe(), room.family, Evenly(), place())
+    with pytest.raises(DataChanged, match=r"4\.png changed"):
+        data.make_more(1e9)
+    items[4] = Item(items[4].name, items[4].captions, lambda: items[3].read()[:90])
+    entries[4] = Entry("4.png", 90, sha256(items[3].read()[:90]), ("x",), 64, 64, None, 0)
+    broken = Dataset(
+        encoder.encode_later(items, entries, recipe()), recipe(), room.family, Evenly(), place()
+    )
+    with pytest.raises(BrokenPicture, match=r"4\.png cannot be decoded"):
+        broken.make_more(1e9)
+
+
 def test_captions_are_only_tokenised_where_their_encoder_is_trained(
     room: Room, items: list[Item]
 ) -> None:

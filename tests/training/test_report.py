@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from lorad.daemon.training.data.alike import COLOUR, HAMMING, alike, same
 from lorad.daemon.training.data.buckets import Bucket
 from lorad.daemon.training.data.item import Findings
 from lorad.daemon.training.data.look import Look, look
-from lorad.daemon.training.data.looking import Looking
+from lorad.daemon.training.data.looking import Looking, NoLongerWanted
 from lorad.daemon.training.data.report import DataReport, Ports, make_report
 from lorad.daemon.training.data.seen import look_over
 from lorad.daemon.training.data.survey import survey
@@ -269,6 +270,34 @@ def test_looking_ends_when_nobody_wants_it(tmp_path: Path) -> None:
 
     with pytest.raises(Unwanted):
         look_over(items, tell=tell)
+
+
+def test_pictures_are_looked_at_before_anybody_waits(tmp_path: Path) -> None:
+    for number in range(3):
+        put(tmp_path / "p" / f"{number}.png", noise(number, (16, 16)))
+    told = threading.Event()
+    recipe = parse_recipe(TEXT + '[data]\npath = "p"')
+    looking = Looking(recipe, tmp_path, tmp_path / "cache", lambda done: told.set())
+    assert told.wait(60)
+    found = looking.found()
+    assert [seen.look and seen.look.width for seen in found.sight.pictures] == [16] * 3
+    assert found.held == []
+
+
+def test_looking_that_nobody_waits_for_ends(tmp_path: Path) -> None:
+    for number in range(60):
+        put(tmp_path / "p" / f"{number}.png", noise(number, (16, 16)))
+    ended = threading.Event()
+
+    def tell(done: int) -> None:
+        ended.wait(60)
+
+    recipe = parse_recipe(TEXT + '[data]\npath = "p"')
+    looking = Looking(recipe, tmp_path, tmp_path / "cache", tell)
+    looking.end()
+    ended.set()
+    with pytest.raises(NoLongerWanted):
+        looking.found()
 
 
 # -- what looks alike -----------------------------------------------------------------------------

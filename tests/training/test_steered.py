@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -11,6 +13,7 @@ import torch
 from support import small_recipe
 
 from lorad.daemon.training.checkpoint import State
+from lorad.daemon.training.data import later
 from lorad.daemon.training.validation import Validator
 from lorad.shared.messages import (
     AnyReport,
@@ -58,6 +61,26 @@ def test_another_rate_from_the_next_step_on(tmp_path: Path) -> None:
     assert rates[3:] == pytest.approx([rate / 2 for rate in before[3:]])
     state = json.loads((tmp_path / "out" / "checkpoint-6" / "state.json").read_text())
     assert state["changes"] == ["step 3: train.learning_rate was 0.001 and is 0.0005"]
+
+
+def test_the_pictures_may_go_once_they_are_encoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small_recipe(tmp_path, steps=5)
+    plain = Line()
+    run(recipe, tmp_path / "plain", plain)
+    shutil.rmtree(tmp_path / "cache")
+
+    # The clock stands still, so that the time of the first step is enough for all that is left.
+    monkeypatch.setattr(later, "time", SimpleNamespace(monotonic=lambda: 0.0))
+
+    def hear(report: AnyReport) -> None:
+        if isinstance(report, PointReport) and report.point.step == 2:
+            (tmp_path / "pictures").rename(tmp_path / "elsewhere")
+
+    line = Line(hook=hear)
+    assert run(recipe, tmp_path / "out", line) == "done"
+    assert line.losses == plain.losses
 
 
 @pytest.mark.parametrize(("steps", "taken"), [(4, 4), (2, 3), (8, 8)])

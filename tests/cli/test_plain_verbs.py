@@ -22,7 +22,7 @@ def test_version(lorad: Lorad) -> None:
     assert lorad("version").stdout == f"lorad {version('lorad')}\n"
     assert lorad("--version").stdout == lorad("version").stdout
     said = json.loads(lorad("version", "--json").stdout)
-    assert said == {"schema": 1, "version": version("lorad"), "protocol": 2}
+    assert said == {"schema": 1, "version": version("lorad"), "protocol": 3}
 
 
 def test_help_names_every_verb(lorad: Lorad) -> None:

@@ -14,8 +14,8 @@ from lorad.daemon import rows
 from lorad.daemon.reported import MAX_NOTE, MAX_NOTES
 from lorad.daemon.rows import NewJob
 from lorad.daemon.store import Store
-from lorad.shared.errors import StoreBusy, StoreFull, StoreUnreadable, UnknownJob
-from lorad.shared.jobs import Job, Paused, Progress, Queued, Stashed
+from lorad.shared.errors import StoreBusy, StoreFull, StoreUnreadable, UnknownGroup, UnknownJob
+from lorad.shared.jobs import Group, Job, Paused, Progress, Queued, Stashed
 from lorad.shared.messages import (
     EndReport,
     NoteReport,
@@ -314,6 +314,79 @@ def test_a_database_of_version_1_is_taken_over(tmp_path: Path) -> None:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
         assert db.execute("SELECT recipe FROM jobs").fetchall() == [(TEXT,)]
     db.close()
+
+
+def test_a_database_of_version_2_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "lorad.db"
+    with sqlite3.connect(path) as db:
+        for name in ("schema.sql", "schema_2.sql"):
+            db.executescript(files("lorad.daemon").joinpath(name).read_text())
+        for name in ("a", "b"):
+            db.execute(
+                "INSERT INTO jobs (name, recipe, recipe_folder, folder, max_train_steps, created,"
+                " priority, position, status, progress, changes, revision, samples)"
+                " VALUES (?, ?, '/r', '/o', 9, 1.0, 3, 1, ?, ?, '{\"x\": \"1\"}', 1, 2)",
+                (name, TEXT, rows.encode(Paused(cause="why")), rows.encode({"step": 4})),
+            )
+    db.close()
+    store = Store(path)
+    job = store.job(2)
+    assert (job.name, job.priority, job.status) == ("b", 3, Paused(cause="why"))
+    assert (job.group, job.after, job.start_after, job.gpus, job.retries) == (
+        "default", (), None, (), 0,
+    )  # fmt: skip
+    assert store.recipe(2) == (TEXT, "/r", {"x": "1"}, 1, 2)
+    assert store.groups() == [Group(name="default")]
+    assert not store.draining()
+    store.close()
+    with sqlite3.connect(tmp_path / "lorad.db.v2") as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    db.close()
+
+
+def test_what_a_job_waits_for_is_kept(store: Store) -> None:
+    terms = {"group": "b", "after": (1, 2), "gpus": ("G1",), "retries": 3, "start_after": 5.5}
+    job = add(store, new()._replace(terms=terms), "t")
+    assert {name: getattr(job, name) for name in terms} == terms
+    job = store.set_terms(job, {"after": (), "start_after": None}, cause="why", actor="me")
+    assert (job.after, job.start_after, job.gpus) == ((), None, ("G1",))
+    told = store._db.execute("SELECT event, cause, actor FROM transitions WHERE job = 1").fetchall()
+    assert told[1:] == [("update", "why", "me")]
+
+
+def test_groups_are_kept_and_default_is_first(store: Store) -> None:
+    shape = Group(
+        name="b", slots=2, gpus=("G1", "G2"), on_failure="stop", paused=True, cause="job 1 failed"
+    )
+    store.set_group(shape)
+    store.set_group(Group(name="a"))
+    assert store.groups() == [Group(name="default"), Group(name="a"), shape]
+    assert store.group("b") == shape
+    store.set_group(Group(name="b"))
+    assert store.group("b") == Group(name="b")
+    store.remove_group("b")
+    with pytest.raises(UnknownGroup, match=r"no group b\. There are: default, a\."):
+        store.group("b")
+
+
+def test_draining_is_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path / "lorad.db")
+    for draining in (True, True, False, True):
+        store.set_draining(draining)
+        assert store.draining() == draining
+    store.close()
+    again = Store(tmp_path / "lorad.db")
+    assert again.draining()
+    again.close()
+
+
+def test_tries_count_since_a_word(store: Store) -> None:
+    job = add(store, new(), "t")
+    for count in (1, 2):
+        store.change(store.job(job.id), Queued(), "retry", cause="", actor="d")
+        assert store.retried(job.id) == count
+    store.change(store.job(job.id), Queued(), "resume", cause="", actor="me")
+    assert store.retried(job.id) == 0
 
 
 def test_another_programs_database_is_left_untouched(tmp_path: Path) -> None:

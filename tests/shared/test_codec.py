@@ -29,6 +29,8 @@ def example(kind: typing.Any) -> typing.Any:
         return args[0]
     if origin is list:
         return [example(args[0])]
+    if origin is tuple:
+        return (example(args[0]),)
     if origin is dict:
         return {example(args[0]): example(args[1])}
     if args:  # a union

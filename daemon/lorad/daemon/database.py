@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lorad.shared.errors import StoreBusy, StoreFull, StoreUnreadable
 
-VERSION = 2
+VERSION = 3
 """`schema.sql` is version 1; `schema_<n>.sql` makes version n of the one before."""
 
 

@@ -6,17 +6,21 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from lorad.daemon import scheduler
+from lorad.daemon.board import Need, Now
 from lorad.daemon.events import Events
+from lorad.daemon.failing import stop_group, try_again
 from lorad.daemon.store import Store
-from lorad.daemon.supervisor import Supervisor
+from lorad.daemon.supervisor import Supervisor, memory_held
 from lorad.daemon.telemetry import Gauges
+from lorad.daemon.terms import refuse_too_few, refuse_too_wide
+from lorad.daemon.why import why
 from lorad.shared.endpoints import Home
-from lorad.shared.errors import LoradError, RecipeError, TooFewCards
+from lorad.shared.errors import LoradError, RecipeError
 from lorad.shared.jobs import (
     Active,
     Cancelled,
@@ -35,7 +39,7 @@ from lorad.shared.jobs import (
     Status,
 )
 from lorad.shared.lifecycle import Event, next_state
-from lorad.shared.messages import QUEUE_TOPIC, JobChanged, Point
+from lorad.shared.messages import QUEUE_TOPIC, EndReport, GroupsChanged, JobChanged, Point
 from lorad.shared.messages import Event as Message
 from lorad.shared.recipe import Recipe, Train, parse_recipe
 from lorad.shared.recipe.changes import apply_changes, merge_changes, plain_changes
@@ -97,6 +101,7 @@ class Queue:
         Raises:
             RecipeError: what may not be, by its key.
             TooFewCards: the box has not so many.
+            TooFewNamed: the job may not have so many.
         """
         stored, before = self.store.recipe(job.id), self.recipe(job.id)
         new = plain_changes(before, changes)
@@ -106,7 +111,9 @@ class Queue:
         if recipe == before:
             return job
         if recipe.train.num_processes != before.train.num_processes:
-            self.refuse_too_wide(recipe)
+            wanted = recipe.train.num_processes
+            refuse_too_wide(wanted, self.gauges.newest.gpus)
+            refuse_too_few(wanted, self.store.group(job.group), job.gpus)
         steps = recipe.train.known_steps
         if steps is None and recipe.train.num_train_epochs == before.train.num_train_epochs:
             steps = job.max_train_steps  # the run told
@@ -118,21 +125,17 @@ class Queue:
         self.tell(job, "set")
         return job
 
-    def refuse_too_wide(self, recipe: Recipe) -> None:
-        """A job that wants more cards than there are would wait for ever.
-
-        Raises:
-            TooFewCards: it does.
-        """
-        count, wanted = len(self.gauges.newest.gpus), recipe.train.num_processes
-        if 0 < count < wanted:
-            raise TooFewCards(wanted=wanted, count=count)
-
     def tell(self, job: Job, cause: str = "") -> None:
         """Publish the job as it is, once that is on the disk; a cause means more than progress."""
         self.stirred = self.stirred or bool(cause)
         event = JobChanged(job=job, cause=cause)
         self.publish(QUEUE_TOPIC, event)
+
+    def tell_groups(self) -> None:
+        """Publish the groups as they are, once that is on the disk."""
+        self.stirred = True
+        groups, draining = self.store.groups(), self.store.draining()
+        self.publish(QUEUE_TOPIC, GroupsChanged(groups=groups, draining=draining))
 
     def publish(self, topic: str, event: Message) -> None:
         """Tell everybody, once what it tells of is on the disk."""
@@ -140,13 +143,26 @@ class Queue:
 
     # -- scheduling ---------------------------------------------------------------------------
 
-    def needs(self, jobs: list[Job]) -> dict[int, scheduler.Need]:
-        """What each queued job must find."""
+    def now(self, jobs: list[Job]) -> Now:
+        """All that is looked at when it is decided who starts."""
+        reading = self.gauges.newest
+        return Now(
+            jobs=jobs,
+            gpus=reading.gpus,
+            needs=self._needs(jobs),
+            groups={group.name: group for group in self.store.groups()},
+            held=memory_held(jobs, reading.held),
+            time=time.time(),
+            draining=self.store.draining(),
+        )
+
+    def _needs(self, jobs: list[Job]) -> dict[int, Need]:
+        """What each job that waits or runs must find."""
         gpus = self.gauges.newest.gpus
         return {
             job.id: scheduler.need_of(recipe, gpus)
             for job in jobs
-            if isinstance(job.status, Queued)
+            if isinstance(job.status, Queued | Active)
             if (recipe := self.readable(job.id)) is not None
         }
 
@@ -156,7 +172,7 @@ class Queue:
         if self.going_down or self.gauges.newest.blind:
             return
         jobs = [job for job in self.store.jobs() if not self._failed_unread(job)]
-        for start in scheduler.decide(jobs, self.gauges.newest.gpus, self.needs(jobs)):
+        for start in scheduler.decide(self.now(jobs)):
             self._start(self.store.job(start.job_id), start.gpus)
 
     def _start(self, job: Job, gpus: tuple[str, ...]) -> None:
@@ -184,8 +200,10 @@ class Queue:
         return False
 
     def _fail_unstarted(self, job: Job, reason: str) -> None:
-        self.change(job, "start", actor="scheduler", process=Process(pid=0, birth=""))
-        self.change(self.store.job(job.id), "failed", actor="scheduler", cause=reason)
+        with self.store.transaction():
+            self.change(job, "start", actor="scheduler", process=Process(pid=0, birth=""))
+            self.change(self.store.job(job.id), "failed", actor="scheduler", cause=reason)
+            stop_group(self, job, reason)
 
     def why(self, job: Job) -> str:
         """In one sentence: what it waits for, or what it does."""
@@ -194,8 +212,7 @@ class Queue:
                 return f"Job {job.id} waits: the daemon is going down."
             if blind := self.gauges.newest.blind:
                 return f"Job {job.id} waits for the GPU driver to answer: {blind}."
-        jobs = self.store.jobs()
-        return scheduler.why(job, jobs, self.gauges.newest.gpus, self.needs(jobs))
+        return why(job, self.now(self.store.jobs()))
 
     # -- the daemon's own life ----------------------------------------------------------------
 
@@ -237,23 +254,26 @@ class Queue:
         job = self.note(job, phase="", eta_seconds=None)  # nothing goes on, nothing is to come
         words = self.supervisor.last_words(job_id)
         if attempt.ending is not None:
-            self._settle_ending(job, attempt.ending.outcome, attempt.ending.reason)
+            self._settle_ending(job, attempt.ending)
             return
         log.warning("job %d: %s", job_id, words)
         if isinstance(job.status, Running | Starting | Finishing) and not _wants_cancel(job):
             deaths = self.store.deaths(job_id) + 1
             if deaths >= MAX_DEATHS:
                 reason = f"It died {deaths} times in a row without a new checkpoint. {words}"
-                self._end(job, "failed", reason)
+                if not try_again(self, job, reason):
+                    self._end(job, "failed", reason)
                 return
         cause = f"its run died at step {job.progress.step}. {words}"
         if isinstance(job.status, Pausing) and job.status.cause:
             cause = job.status.cause
         self._end(job, "died", cause)
 
-    def _settle_ending(
-        self, job: Job, outcome: Literal["done", "failed", "left", "yielded"], reason: str
-    ) -> None:
+    def _settle_ending(self, job: Job, ending: EndReport) -> None:
+        outcome, reason = ending.outcome, ending.reason
+        if outcome == "failed" and ending.retryable and try_again(self, job, reason):
+            self.forget(job.id)
+            return
         if isinstance(job.status, Pausing) and outcome == "yielded":
             reason = job.status.cause
         elif outcome == "yielded" and not _wants_cancel(job):
@@ -262,7 +282,10 @@ class Queue:
         self._end(job, outcome, reason)
 
     def _end(self, job: Job, event: Event, cause: str) -> None:
-        self.change(job, event, actor="daemon" if event == "died" else "run", cause=cause)
+        with self.store.transaction():
+            self.change(job, event, actor="daemon" if event == "died" else "run", cause=cause)
+            if event == "failed":
+                stop_group(self, job, cause)
         self.forget(job.id)
 
     # -- progress -----------------------------------------------------------------------------
@@ -350,7 +373,7 @@ def status_after(job: Job, event: Event, cause: str, process: Process | None) ->
         case "stashed":
             return Stashed()
         case "queued":
-            return Queued(cause=cause if event == "died" else "")
+            return Queued(cause=cause if event in ("died", "retry") else "")
         case "paused":
             return Paused(cause=cause)
         case "done":

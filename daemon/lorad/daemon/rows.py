@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +21,10 @@ pictures = msgspec.msgpack.Decoder(SamplePicture)
 endings = msgspec.msgpack.Decoder(EndReport)
 replies: msgspec.msgpack.Decoder[AnyReply] = msgspec.msgpack.Decoder(AnyReply)
 
-JOB = "id, name, status, folder, max_train_steps, created, priority, position, progress"
+JOB = (
+    "id, name, status, folder, max_train_steps, created, priority, position, progress,"
+    " in_group, after, start_after, gpus, retries"
+)
 """The columns that `job` takes."""
 POINT = "step, time, loss, learning_rate, grad_norm, images_per_second"
 """The columns that `point` takes."""
@@ -46,6 +51,8 @@ class NewJob(NamedTuple):
     recipe_folder: Path
     stash: bool
     priority: int
+    terms: Mapping[str, Any] = {}
+    """What it waits for, by the names of a job's fields."""
 
 
 class StoredRecipe(NamedTuple):
@@ -62,7 +69,8 @@ class StoredRecipe(NamedTuple):
 
 
 def job(row: tuple[Any, ...]) -> Job:
-    id_, name, status, folder, steps, created, priority, position, progress = row
+    id_, name, status, folder, steps, created, priority, position, progress, *terms = row
+    group, after, start_after, gpus, retries = terms
     return Job(
         id=id_,
         name=name,
@@ -73,6 +81,11 @@ def job(row: tuple[Any, ...]) -> Job:
         priority=priority,
         position=position,
         progress=progresses.decode(progress),
+        group=group,
+        after=tuple(json.loads(after)),
+        start_after=start_after,
+        gpus=tuple(json.loads(gpus)),
+        retries=retries,
     )
 
 

@@ -9,12 +9,20 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from typing import Literal
 
 from lorad.daemon.uplink import Identity, Uplink
-from lorad.shared.errors import LoradError, TrainingNotInstalled
+from lorad.shared.errors import (
+    DataSetUnreachable,
+    LoradError,
+    ModelConfigUnreachable,
+    ModelUnreachable,
+    TrainingNotInstalled,
+)
 from lorad.shared.messages import Assignment, EndReport, PhaseReport
 
 ASSIGNMENT_SECONDS = 60.0
+UNREACHABLE = (DataSetUnreachable, ModelConfigUnreachable, ModelUnreachable)
 
 
 def main() -> int:
@@ -54,7 +62,10 @@ def _train(assignment: Assignment, uplink: Uplink) -> EndReport:
 
         return begin(assignment, uplink)
     except LoradError as error:
-        return EndReport(outcome="left" if error.pauses else "failed", reason=str(error))
+        outcome: Literal["left", "failed"] = "left" if error.pauses else "failed"
+        # A recipe stays as it is, a network comes back.
+        retryable = error.exit_code != 2 or isinstance(error, UNREACHABLE)
+        return EndReport(outcome=outcome, reason=str(error), retryable=retryable)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("lorad"):
             raise
@@ -63,7 +74,7 @@ def _train(assignment: Assignment, uplink: Uplink) -> EndReport:
         traceback.print_exc(file=sys.stdout)
         what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         reason = f"The run broke on something unforeseen ({what}). Its log has the whole trace."
-        return EndReport(outcome="failed", reason=reason)
+        return EndReport(outcome="failed", reason=reason, retryable=True)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from lorad.daemon import rows
+from lorad.daemon.grouped import Grouped
 from lorad.daemon.reported import Reported
 from lorad.daemon.rows import Attempt, NewJob, StoredRecipe
 from lorad.shared.errors import UnknownJob
@@ -22,7 +24,7 @@ REMEMBERED_SECONDS = 7 * 24 * 3600
 """How long a repeated command is recognised."""
 
 
-class Store(Reported):
+class Store(Reported, Grouped):
     """All questions one may ask of the queue on disk, by name."""
 
     # -- jobs ---------------------------------------------------------------------------------
@@ -111,6 +113,7 @@ class Store(Reported):
             self._db.execute(
                 "UPDATE jobs SET folder = ? WHERE id = ?", (str(claim(job_id)), job_id)
             )
+            self.write_terms(job_id, new.terms)
             self._log(job_id, "", state_of(status), "add", "", actor)
         return self.job(job_id)
 
@@ -159,6 +162,13 @@ class Store(Reported):
             )
             cause = f"priority {priority}, place {position:g}"
             self._log(job.id, job.state, job.state, event, cause, actor)
+        return self.job(job.id)
+
+    def set_terms(self, job: Job, terms: Mapping[str, Any], *, cause: str, actor: str) -> Job:
+        """Other things that the job waits for, by the names of its fields."""
+        with self.transaction():
+            self.write_terms(job.id, terms)
+            self._log(job.id, job.state, job.state, "update", cause, actor)
         return self.job(job.id)
 
     def begin_again(self, job_id: int) -> None:
@@ -224,10 +234,21 @@ class Store(Reported):
         died = self._db.execute(
             "SELECT count(*) FROM transitions WHERE job = ?1 AND event = 'died' AND number >"
             " (SELECT max(number) FROM transitions WHERE job = ?1"
-            "  AND event IN ('add', 'enqueue', 'resume', 'restart'))",
+            "  AND event IN ('add', 'enqueue', 'resume', 'restart', 'retry'))",
             (job_id,),
         ).fetchone()[0]
         return int(min(saved, died))
+
+    def retried(self, job_id: int) -> int:
+        """How often it was tried again by itself since somebody last said go on."""
+        return int(
+            self._db.execute(
+                "SELECT count(*) FROM transitions WHERE job = ?1 AND event = 'retry' AND number >"
+                " (SELECT max(number) FROM transitions WHERE job = ?1"
+                "  AND event IN ('add', 'enqueue', 'resume', 'restart'))",
+                (job_id,),
+            ).fetchone()[0]
+        )
 
     def acknowledge(self, attempt: Attempt, number: int) -> None:
         """All reports up to this one are stored."""

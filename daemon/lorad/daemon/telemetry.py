@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -30,6 +31,10 @@ class Cards(Protocol):
 
     def sample(self) -> list[Gpu]:
         """Every card as it is now."""
+        ...
+
+    def held(self) -> Mapping[str, Mapping[int, int]]:
+        """Bytes that each process has on each card, by UUID and pid, where that is known."""
         ...
 
 
@@ -60,6 +65,22 @@ class NvmlCards:
         if self._handles and not found and os.environ.get("CUDA_VISIBLE_DEVICES") is None:
             raise BlindError("no card answers")
         return found
+
+    def held(self) -> Mapping[str, Mapping[int, int]]:
+        """As the driver tells: not inside a container, and not of another user's processes."""
+        found: dict[str, dict[int, int]] = {}
+        for handle in self._handles:
+            uuid, processes = self._try(lambda: self._processes(handle)) or ("", [])  # noqa: B023
+            found[uuid] = {
+                process.pid: int(process.usedGpuMemory)
+                for process in processes
+                if process.usedGpuMemory is not None
+            }
+        return found
+
+    def _processes(self, handle: Any) -> tuple[str, list[Any]]:
+        running = self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        return _text(self._nvml.nvmlDeviceGetUUID(handle)), running
 
     def _card(self, index: int, handle: Any) -> Gpu | None:
         nvml = self._nvml
@@ -111,6 +132,10 @@ class NoCards:
             raise BlindError(self.note)
         return []
 
+    def held(self) -> Mapping[str, Mapping[int, int]]:
+        """Nothing."""
+        return {}
+
 
 class FakeCards:
     """As many cards as one likes, for tests and for looking at the screens without any."""
@@ -138,6 +163,10 @@ class FakeCards:
             for index in range(self._count)
         ]
 
+    def held(self) -> Mapping[str, Mapping[int, int]]:
+        """Not known, as in a container."""
+        return {}
+
 
 def find_cards() -> Cards:
     """The cards of this box; `LORAD_FAKE_GPUS=2` puts made-up ones in their place."""
@@ -162,6 +191,8 @@ class Reading(NamedTuple):
     host: Host
     blind: str = ""
     """Why the cards cannot be read, when there may be some: nothing is started then."""
+    held: Mapping[str, Mapping[int, int]] = MappingProxyType({})
+    """Bytes that each process has on each card, by UUID and pid, where that is known."""
 
 
 class Gauges:
@@ -199,7 +230,7 @@ class Gauges:
             gpu_note=self._cards.note,
         )
         try:
-            return Reading(self._cards.sample(), host)
+            return Reading(self._cards.sample(), host, held=self._cards.held())
         except BlindError as error:
             log.warning("the GPUs cannot be read: %s", error)
             return Reading([], msgspec.structs.replace(host, gpu_note=str(error)), str(error))

@@ -41,6 +41,8 @@ from lorad.shared.messages import (
     GetRecipe,
     GetSamples,
     GetStatus,
+    GroupRequest,
+    Groups,
     Hello,
     JobChanged,
     JobRemoved,
@@ -225,6 +227,10 @@ class Client:
     def ask(
         self, request: GetNotes, timeout: float = ..., command_id: str | None = ...
     ) -> Notes: ...
+    @overload
+    def ask(
+        self, request: GroupRequest, timeout: float = ..., command_id: str | None = ...
+    ) -> Groups: ...
     @overload
     def ask(self, request: GetLog, timeout: float = ..., command_id: str | None = ...) -> Log: ...
     @overload

@@ -10,6 +10,11 @@ LORA_FILE = "pytorch_lora_weights.safetensors"
 """In a job's folder from its first checkpoint on; diffusers' own name for it."""
 
 
+DEFAULT_GROUP = "default"
+"""The group of whoever names none."""
+OnFailure = Literal["continue", "stop"]
+
+
 class Process(Struct, frozen=True, kw_only=True):
     """The process that trains a job: pid and birth together name it for good."""
 
@@ -135,6 +140,15 @@ class Job(Struct, frozen=True, kw_only=True):
     position: float = 0.0
     """Order among equals; lower starts first."""
     progress: Progress = Progress()
+    group: str = DEFAULT_GROUP
+    after: tuple[int, ...] = ()
+    """Jobs that must be done before it starts."""
+    start_after: float | None = None
+    """Not before this time, in seconds since the epoch."""
+    gpus: tuple[str, ...] = ()
+    """The UUIDs of the cards that it may have; none: any of its group's."""
+    retries: int = 0
+    """How often it is tried again by itself after it failed."""
 
     @property
     def state(self) -> State:
@@ -158,6 +172,23 @@ class Job(Struct, frozen=True, kw_only=True):
 def state_of(status: Status) -> State:
     """The word for a status, as the wire and the screens write it."""
     return status.__struct_config__.tag  # type: ignore[return-value]
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """Jobs that share slots and cards. There always is one named `default`."""
+
+    name: str
+    slots: int = 0
+    """How many of its jobs may run at once; 0: as many as there are cards for them. With more slots
+    than cards its jobs share cards, as far as the memory allows."""
+    gpus: tuple[str, ...] = ()
+    """The UUIDs of its cards; none: all of the box."""
+    on_failure: OnFailure = "continue"
+    """`stop`: it is paused when one of its jobs fails."""
+    paused: bool = False
+    """Nothing of it starts; what runs goes on."""
+    cause: str = ""
+    """Why it is paused, where nobody asked for it."""
 
 
 class Gpu(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,8 @@ read it to know what a key or a verb may do now. Three kinds of event:
 - reports of the run: ready (first step ahead), finish (all steps taken), done, failed, left (it
   saved and went because it had to: a full disk, SIGTERM) and yielded (it saved and went because
   it was asked to);
-- observations of the daemon: start (process made) and died (process gone without a word).
+- observations of the daemon: start (process made), died (process gone without a word) and retry
+  (it failed, and is one of those that are tried again).
 
 A run that died is queued again and resumes from its checkpoint; the daemon's budget of tries
 turns `died` into `failed` when it makes no progress. One that died while it was leaving is simply
@@ -23,7 +24,9 @@ from lorad.shared.errors import ImpossibleAction
 from lorad.shared.jobs import Job, State
 
 Verb = Literal["stash", "enqueue", "pause", "resume", "cancel", "restart"]
-Happening = Literal["start", "ready", "finish", "done", "failed", "left", "yielded", "died"]
+Happening = Literal[
+    "start", "ready", "finish", "done", "failed", "left", "yielded", "died", "retry"
+]
 Event = Verb | Happening
 
 TRANSITIONS: dict[tuple[State, Event], State] = {
@@ -65,6 +68,9 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     ("running", "died"): "queued",
     ("finishing", "died"): "queued",  # but cancelled, when that is where it was going
     ("pausing", "died"): "paused",
+    ("starting", "retry"): "queued",
+    ("running", "retry"): "queued",
+    ("finishing", "retry"): "queued",
     ("pausing", "yielded"): "paused",
     ("finishing", "yielded"): "cancelled",
 }
@@ -87,6 +93,7 @@ PARTICIPLES: dict[str, str] = {
     "move": "moved",
     "set": "changed",
     "sample": "asked for pictures",
+    "update": "updated",
 }
 
 # What somebody who asked for the impossible most likely wants.

@@ -12,10 +12,12 @@ from lorad.shared.errors import (
 )
 from lorad.shared.messages import (
     READING,
+    AddGroup,
     AddJob,
     AnyReply,
     AnyRequest,
     CancelJob,
+    Drain,
     EnqueueJob,
     GetChart,
     GetLog,
@@ -26,16 +28,21 @@ from lorad.shared.messages import (
     GetStatus,
     Hello,
     MoveJob,
+    PauseGroup,
     PauseJob,
+    RemoveGroup,
     RemoveJob,
     RestartJob,
+    ResumeGroup,
     ResumeJob,
     SampleJob,
+    SetGroup,
     SetJob,
     SetPriority,
     ShutDown,
     ShuttingDown,
     StashJob,
+    UpdateJob,
     WhyJob,
 )
 
@@ -43,6 +50,15 @@ if TYPE_CHECKING:
     from lorad.daemon.service import Service
 from lorad.daemon.handlers.adding import (
     add_job,
+)
+from lorad.daemon.handlers.grouping import (
+    add_group,
+    drain,
+    pause_group,
+    remove_group,
+    resume_group,
+    set_group,
+    update_job,
 )
 from lorad.daemon.handlers.reading import (
     get_chart,
@@ -88,6 +104,13 @@ HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply]] = {
     MoveJob: move_job,
     SetPriority: set_priority,
     SetJob: set_job,
+    UpdateJob: update_job,
+    AddGroup: add_group,
+    SetGroup: set_group,
+    RemoveGroup: remove_group,
+    PauseGroup: pause_group,
+    ResumeGroup: resume_group,
+    Drain: drain,
     SampleJob: sample_job,
     RemoveJob: remove_job,
     GetRecipe: get_recipe,

@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lorad.daemon.handlers.grouping import read_terms
 from lorad.daemon.rows import NewJob
+from lorad.daemon.terms import refuse_too_wide
 from lorad.shared.errors import (
     BadRequest,
     FolderTaken,
@@ -28,14 +30,16 @@ def add_job(service: Service, request: AddJob, actor: str) -> Added:
     folder = Path(request.folder)
     if not folder.is_absolute():
         raise BadRequest(why="the recipe's folder must be an absolute path")
+    recipe = parse_recipe(request.recipe)
+    refuse_too_wide(recipe.train.num_processes, service.gauges.newest.gpus)
     new = NewJob(
-        recipe=parse_recipe(request.recipe),
+        recipe=recipe,
         recipe_text=request.recipe,
         recipe_folder=folder,
         stash=request.stash,
         priority=request.priority,
+        terms=read_terms(service, request, recipe),
     )
-    service.queue.refuse_too_wide(new.recipe)
     job = service.store.add(new, actor, lambda job_id: _claim(service, new, job_id))
     service.logs.remove(job.id)  # of a job of that number in an earlier queue
     service.queue.tell(job, "add")

@@ -57,6 +57,8 @@ def get_status(service: Service, request: GetStatus, actor: str) -> Status:
         host=reading.host,
         jobs=service.store.jobs(),
         heads=service.events.heads(),
+        groups=service.store.groups(),
+        draining=service.store.draining(),
     )
 
 

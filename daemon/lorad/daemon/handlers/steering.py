@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lorad.daemon import scheduler
+from lorad.daemon.board import in_order
+from lorad.daemon.handlers.grouping import release
 from lorad.shared.errors import (
     NoPrompts,
 )
@@ -83,7 +84,7 @@ def move_job(service: Service, request: MoveJob, actor: str) -> Changed:
     job = service.store.job(request.id)
     if not isinstance(job.status, Queued):
         raise impossible(job, "move")
-    others = [j for j in scheduler.in_order(service.store.jobs()) if j.id != job.id]
+    others = [j for j in in_order(service.store.jobs()) if j.id != job.id]
     place = max(0, min(request.to - 1, len(others)))
     before = others[place - 1] if place else None
     after = others[place] if place < len(others) else None
@@ -133,6 +134,7 @@ def remove_job(service: Service, request: RemoveJob, actor: str) -> Removed:
     job = service.store.job(request.id)
     if job.state not in REMOVABLE:
         raise impossible(job, "rm")
+    release(service, job, actor)
     service.store.remove(job, actor)
     service.queue.forget(job.id)
     service.store.after_commit(lambda: service.logs.remove(job.id))

@@ -92,6 +92,53 @@ class ImpossibleAction(DaemonError):
     """Job {id} is {state}, so it cannot be {participle}. {hint}"""
 
 
+class UnknownGroup(DaemonError):
+    """There is no group {name}. There are: {names}. `lorad group add {name}` makes it."""
+
+    exit_code = 2
+
+
+class GroupThere(DaemonError):
+    """There is a group {name} already. `lorad group set {name}` changes it."""
+
+    exit_code = 2
+
+
+class GroupUnfit(DaemonError):
+    """The group cannot be made so: {why}."""
+
+    exit_code = 2
+
+
+class GroupUsed(DaemonError):
+    """The group {name} cannot be removed: {why}."""
+
+
+class UnknownCard(DaemonError):
+    """There is no GPU `{name}` here. {there}"""
+
+    exit_code = 2
+
+
+class TooFewNamed(DaemonError):
+    """The recipe wants {wanted} GPUs at once (`train.num_processes`), and the job may have
+    {count}: {whose}. Name more of them, or lower it."""
+
+    exit_code = 2
+
+
+class WaitsForItself(DaemonError):
+    """Job {id} cannot wait for job {other}: that one waits for job {id}, so neither would ever
+    start."""
+
+    exit_code = 2
+
+
+class StillAwaited(DaemonError):
+    """Job {id} cannot be removed: {names} {verb} until it is done. `lorad update ID --after none`
+    lets one start without it."""
+
+
 class NoPrompts(DaemonError):
     """Job {id} has no prompts to draw. `lorad set {id} 'sample.prompts=["a cat"]'` gives it one."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Counts up when a message changes so that an older peer would misread it."""
 
 

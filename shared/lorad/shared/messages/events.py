@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lorad.shared.jobs import Gpu, Host, Job
+from lorad.shared.jobs import Gpu, Group, Host, Job
 from lorad.shared.messages.base import Message
 from lorad.shared.messages.carried import Note, Point, SamplePicture, Validation
 
@@ -25,6 +25,14 @@ class JobRemoved(Event, frozen=True, tag="job_removed"):
     """A job is forgotten; stream `queue/`."""
 
     id: int
+
+
+class GroupsChanged(Event, frozen=True, tag="groups_changed"):
+    """A group is new, another or gone, or the draining began or ended; stream `queue/`."""
+
+    groups: list[Group]
+    """All of them."""
+    draining: bool
 
 
 class PointsAdded(Event, frozen=True, tag="points_added"):
@@ -91,6 +99,7 @@ class Ending(Event, frozen=True, tag="ending"):
 AnyEvent = (
     JobChanged
     | JobRemoved
+    | GroupsChanged
     | PointsAdded
     | ValidationAdded
     | NoteAdded

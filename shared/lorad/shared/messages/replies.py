@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import field
 
-from lorad.shared.jobs import Gpu, Host, Job
+from lorad.shared.jobs import Gpu, Group, Host, Job
 from lorad.shared.messages.base import Message
 from lorad.shared.messages.carried import Column, DaemonInfo, Note, Point, SamplePicture, Validation
 
@@ -39,6 +39,10 @@ class Status(Reply, frozen=True, tag="status"):
     """In the order in which they start or started."""
     heads: dict[str, int]
     """The newest number of every stream that spoke within a minute: older events can be dropped."""
+    groups: list[Group] = field(default_factory=list)
+    """By name; `default` is always there."""
+    draining: bool = False
+    """Nothing starts; what runs goes on."""
 
 
 class Added(Reply, frozen=True, tag="added"):
@@ -63,6 +67,14 @@ class Removed(Reply, frozen=True, tag="removed"):
     """Answers `RemoveJob`."""
 
     id: int
+
+
+class Groups(Reply, frozen=True, tag="groups"):
+    """Answers all that changes a group, and `Drain`: how it is now."""
+
+    groups: list[Group]
+    """All of them."""
+    draining: bool
 
 
 class Why(Reply, frozen=True, tag="why"):
@@ -130,6 +142,7 @@ AnyReply = (
     | Accepted
     | Changed
     | Removed
+    | Groups
     | Why
     | RecipeText
     | Metrics

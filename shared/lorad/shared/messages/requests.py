@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lorad.shared.jobs import DEFAULT_GROUP, OnFailure
 from lorad.shared.messages.base import Message
 
 
@@ -31,6 +32,15 @@ class AddJob(Request, frozen=True, tag="add_job"):
     """The recipe's folder, absolute: its relative paths start there."""
     stash: bool = False
     priority: int = 0
+    group: str = DEFAULT_GROUP
+    after: tuple[int, ...] = ()
+    """Jobs that must be done before it starts."""
+    start_after: float | None = None
+    """Not before this time, in seconds since the epoch."""
+    gpus: tuple[str, ...] = ()
+    """The cards that it may have: indices, UUIDs or their beginnings; none: any of its group's."""
+    retries: int = 0
+    """How often it is tried again by itself after it failed."""
 
 
 class JobRequest(Request, frozen=True):
@@ -83,6 +93,18 @@ class SetPriority(JobRequest, frozen=True, tag="set_priority"):
     priority: int
 
 
+class UpdateJob(JobRequest, frozen=True, tag="update_job"):
+    """Change what it waits for and where it may run; what is none stays as it is."""
+
+    group: str | None = None
+    after: tuple[int, ...] | None = None
+    start_after: float | None = None
+    """Seconds since the epoch; 0: at once."""
+    gpus: tuple[str, ...] | None = None
+    """As in `AddJob`."""
+    retries: int | None = None
+
+
 class SetJob(JobRequest, frozen=True, tag="set_job"):
     """Change some of its recipe, also while it runs: from the next step on."""
 
@@ -96,6 +118,51 @@ class SampleJob(JobRequest, frozen=True, tag="sample_job"):
 
 class RemoveJob(JobRequest, frozen=True, tag="remove_job"):
     """Forget the job; its output folder stays."""
+
+
+class AddGroup(Request, frozen=True, tag="add_group"):
+    """A new group."""
+
+    name: str
+    slots: int = 0
+    """How many of its jobs may run at once; 0: as many as there are cards for them."""
+    gpus: tuple[str, ...] = ()
+    """Its cards: indices, UUIDs or their beginnings; none: all of the box."""
+    on_failure: OnFailure = "continue"
+
+
+class SetGroup(Request, frozen=True, tag="set_group"):
+    """Another shape for a group; what is none stays as it is."""
+
+    name: str
+    slots: int | None = None
+    gpus: tuple[str, ...] | None = None
+    on_failure: OnFailure | None = None
+
+
+class RemoveGroup(Request, frozen=True, tag="remove_group"):
+    """Forget a group that has no jobs."""
+
+    name: str
+
+
+class PauseGroup(Request, frozen=True, tag="pause_group"):
+    """Start none of its jobs; those that run go on."""
+
+    name: str
+
+
+class ResumeGroup(Request, frozen=True, tag="resume_group"):
+    """Start its jobs again."""
+
+    name: str
+
+
+class Drain(Request, frozen=True, tag="drain"):
+    """Start nothing; what runs goes on. A daemon that comes back drains on."""
+
+    end: bool = False
+    """Start jobs again."""
 
 
 class GetRecipe(JobRequest, frozen=True, tag="get_recipe"):
@@ -143,6 +210,8 @@ class ShutDown(Request, frozen=True, tag="shut_down"):
     """Let them train on; the next daemon takes them over."""
 
 
+GroupRequest = AddGroup | SetGroup | RemoveGroup | PauseGroup | ResumeGroup | Drain
+"""What is answered by `Groups`."""
 AnyRequest = (
     Hello
     | GetStatus
@@ -157,6 +226,13 @@ AnyRequest = (
     | MoveJob
     | SetPriority
     | SetJob
+    | UpdateJob
+    | AddGroup
+    | SetGroup
+    | RemoveGroup
+    | PauseGroup
+    | ResumeGroup
+    | Drain
     | SampleJob
     | RemoveJob
     | GetRecipe

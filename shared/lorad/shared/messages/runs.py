@@ -76,6 +76,8 @@ class EndReport(Report, frozen=True, tag="end"):
     outcome: Literal["done", "failed", "left", "yielded"]
     reason: str = ""
     """One sentence: why it failed, why it left, or why it is done before its last step."""
+    retryable: bool = False
+    """Whether one that failed may do better at another try: no mistake in recipe or data."""
 
 
 AnyReport = (

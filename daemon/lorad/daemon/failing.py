@@ -1,0 +1,46 @@
+"""What a failure leads to: another try, or the end of the job and perhaps a stop of its group."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lorad.shared.jobs import Finishing, Job, Pausing
+
+if TYPE_CHECKING:
+    from lorad.daemon.queue import Queue
+
+RETRY_SECONDS = 30.0
+"""Before the first other try; twice as long before each one after it."""
+MAX_RETRY_SECONDS = 3600.0
+
+
+def try_again(queue: Queue, job: Job, reason: str) -> bool:
+    """Put a job that failed back into the queue for a later time; false where it has had its tries.
+
+    One that was asked to leave is not tried again: nobody waits for it.
+    """
+    tried = queue.store.retried(job.id)
+    leaves = isinstance(job.status, Pausing) or (
+        isinstance(job.status, Finishing) and job.status.outcome == "cancelled"
+    )
+    if tried >= job.retries or leaves:
+        return False
+    seconds = min(RETRY_SECONDS * 2**tried, MAX_RETRY_SECONDS)
+    cause = f"try {tried + 1} of {job.retries} after it failed: {reason}"
+    with queue.store.transaction():
+        queue.store.write_terms(job.id, {"start_after": time.time() + seconds})
+        queue.change(job, "retry", actor="daemon", cause=cause)
+    return True
+
+
+def stop_group(queue: Queue, job: Job, reason: str) -> None:
+    """Pause the group of a job that failed, where the group wants that."""
+    group = next((one for one in queue.store.groups() if one.name == job.group), None)
+    if group is None or group.on_failure != "stop" or group.paused:
+        return
+    cause = f"job {job.id} ({job.name}) failed: {reason}"
+    queue.store.set_group(msgspec.structs.replace(group, paused=True, cause=cause))
+    queue.tell_groups()

@@ -1,0 +1,20 @@
+-- Version 3, of a database of version 2.
+ALTER TABLE jobs ADD COLUMN in_group TEXT NOT NULL DEFAULT 'default';
+ALTER TABLE jobs ADD COLUMN after TEXT NOT NULL DEFAULT '[]';    -- JSON: jobs that it waits for
+ALTER TABLE jobs ADD COLUMN start_after REAL;                    -- null: at once
+ALTER TABLE jobs ADD COLUMN gpus TEXT NOT NULL DEFAULT '[]';     -- JSON: UUIDs that it may have
+ALTER TABLE jobs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE groups (
+    name TEXT PRIMARY KEY,
+    slots INTEGER NOT NULL,         -- 0: no limit of its own
+    gpus TEXT NOT NULL,             -- JSON: UUIDs; none: all
+    on_failure TEXT NOT NULL,
+    paused INTEGER NOT NULL,
+    cause TEXT NOT NULL             -- why it is paused, where nobody asked for it
+) WITHOUT ROWID;
+INSERT INTO groups VALUES ('default', 0, '[]', 'continue', 0, '');
+CREATE TABLE settings (             -- of the whole queue
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+PRAGMA user_version = 3;

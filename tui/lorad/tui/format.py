@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 from rich.cells import cell_len, set_cell_size
 
@@ -10,6 +11,7 @@ from lorad.shared.clean import clean_line
 from lorad.shared.jobs import (
     Active,
     Cancelled,
+    Ended,
     Finishing,
     Gpu,
     Host,
@@ -149,6 +151,27 @@ def note(job: Job) -> str:
     if isinstance(job.status, Cancelled) and job.progress.step:
         return f"stopped at step {job.progress.step}"
     return ""
+
+
+def terms(job: Job, now: float) -> str:
+    """What a job that may start waits for beside its turn; nothing of one that has ended."""
+    if isinstance(job.status, Active | Ended):
+        return ""
+    parts = []
+    if job.after:
+        parts.append(f"after {', '.join(map(str, job.after))}")
+    if job.start_after is not None and job.start_after > now:
+        parts.append(f"not before {moment(job.start_after)}")
+    if job.gpus:
+        parts.append(f"on {clean_line(', '.join(job.gpus))}")
+    if job.retries:
+        parts.append(f"{job.retries} retries" if job.retries > 1 else "1 retry")
+    return "; ".join(parts)
+
+
+def moment(seconds: float) -> str:
+    """A time by the clock on the wall."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def wrapped(text: str, width: int, most: int) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lorad.shared.clean import clean_line
-from lorad.shared.jobs import Ended, Gpu, Host, Job
+from lorad.shared.jobs import DEFAULT_GROUP, Ended, Gpu, Group, Host, Job, Queued
 from lorad.shared.messages import Status
 from lorad.tui import format
 
@@ -49,9 +50,9 @@ def plain_status(status: Status) -> str:
     """The status for a pipe: one line a job, no signs, no colours."""
     lines = [EMPTY]
     if status.jobs:
-        head = ("ID", "STATE", "NAME", "STEP", "LOSS", "IMG/S", "ETA")
-        lines = [columns([head, *(_cells(job) for job in status.jobs)])]
-    return "\n".join([*lines, *_notes(status), "", *machine_lines(status)])
+        head = ("ID", "STATE", "NAME", "STEP", "LOSS", "IMG/S", "ETA", "GROUP")
+        lines = [columns([head, *((*_cells(job), clean_line(job.group)) for job in status.jobs)])]
+    return "\n".join([*lines, *_notes(status), *group_lines(status), "", *machine_lines(status)])
 
 
 def _cells(job: Job) -> tuple[str, ...]:
@@ -64,8 +65,58 @@ def _cells(job: Job) -> tuple[str, ...]:
 
 def _notes(status: Status) -> list[str]:
     """A sentence for each job that has something to say."""
-    told = [(job, format.note(job)) for job in status.jobs]
-    return [f"job {job.id}: {note}" for job, note in told if note]
+    now = time.time()
+    told = [(job, (format.note(job), format.terms(job, now))) for job in status.jobs]
+    return [f"job {job.id}: {note}" for job, notes in told for note in notes if note]
+
+
+def group_lines(status: Status) -> list[str]:
+    """What there is to say of groups; nothing of a queue with the one that is always there."""
+    plain = Group(name=DEFAULT_GROUP)
+    lines = [group_line(group, status) for group in status.groups if group != plain]
+    if status.draining:
+        lines.append("drained: nothing starts until `lorad drain --end`")
+    return lines
+
+
+def group_line(group: Group, status: Status) -> str:
+    """One group: how many of its slots are taken, and what holds of it."""
+    running = sum(job.group == group.name and job.process is not None for job in status.jobs)
+    parts = [f"{running} of {group.slots} slots taken" if group.slots else f"{running} running"]
+    if group.gpus:
+        parts.append(f"on GPU {_cards(group, status)}")
+    if group.on_failure == "stop":
+        parts.append("stops on a failure")
+    if group.paused:
+        because = f" since {group.cause.rstrip('.')}" if group.cause else ""
+        parts.append(f"paused{because}")
+    return clean_line(f"group {group.name}: {', '.join(parts)}", 600)
+
+
+def _cards(group: Group, status: Status) -> str:
+    """By their indices; one that is not there by its UUID."""
+    indices = {gpu.uuid: str(gpu.index) for gpu in status.gpus}
+    return ",".join(indices.get(uuid, uuid) for uuid in group.gpus)
+
+
+def plain_groups(status: Status) -> str:
+    """All groups, one line each, and what stops them."""
+    rows = [("NAME", "SLOTS", "RUNNING", "QUEUED", "GPUS", "ON_FAILURE", "STATE")]
+    for group in status.groups:
+        its = [job for job in status.jobs if job.group == group.name]
+        rows.append(
+            (
+                group.name,
+                str(group.slots or "-"),
+                str(sum(job.process is not None for job in its)),
+                str(sum(isinstance(job.status, Queued) for job in its)),
+                clean_line(_cards(group, status)) or "all",
+                group.on_failure,
+                "paused" if group.paused else "drained" if status.draining else "open",
+            )
+        )
+    causes = [f"group {one.name}: {one.cause}" for one in status.groups if one.cause]
+    return "\n".join([columns(rows), *(clean_line(cause, 600) for cause in causes)])
 
 
 def machine_lines(status: Status) -> list[str]:
@@ -112,6 +163,8 @@ def plain_job(job: Job, why: str) -> str:
         ("doing", progress.phase),
         ("note", progress.note),
         ("priority", str(job.priority)),
+        ("group", job.group),
+        ("terms", format.terms(job, time.time())),
         ("process", f"pid {process.pid}{where}" if process else ""),
         ("folder", job.folder),
     ]
@@ -148,14 +201,15 @@ def _step(job: Job) -> str:
 
 def status_table(status: Status, width: int) -> RenderableType:
     """The status for a terminal; the bars are what a narrow one goes without."""
-    from rich.console import Group
+    from rich.console import Group as Stack
     from rich.text import Text
 
     machine = Text("\n".join(machine_lines(status)), "dim")
     if not status.jobs:
-        return Group(Text(EMPTY), Text(""), machine)
+        return Stack(Text(EMPTY), *map(Text, group_lines(status)), Text(""), machine)
     notes = [Text(line, "dim") for line in _notes(status)]
-    return Group(_table(status.jobs, width >= BAR_FROM), *notes, Text(""), machine)
+    notes += [Text(line, "dim") for line in group_lines(status)]
+    return Stack(_table(status.jobs, width >= BAR_FROM), *notes, Text(""), machine)
 
 
 def _table(jobs: Sequence[Job], bars: bool) -> Table:
@@ -171,13 +225,17 @@ def _table(jobs: Sequence[Job], bars: bool) -> Table:
         table.add_column("", no_wrap=True)
     for name in ("step", "loss", "img/s", "ETA"):
         table.add_column(name, justify="right", no_wrap=True)
+    grouped = any(job.group != DEFAULT_GROUP for job in jobs)
+    if grouped:
+        table.add_column("group", overflow="ellipsis", min_width=4, max_width=16)
     for job in jobs:
         number, state, name, *figures = _cells(job)
         sign, look = format.LOOKS[job.state]
         dim = "dim" if isinstance(job.status, Ended) else ""
         state_text = Text(f"{sign} {state}", STYLES[look])
         cells = [Text(name, no_wrap=True), *([_bar(job)] if bars else [])]
-        table.add_row(number, state_text, *cells, *(Text(figure, dim) for figure in figures))
+        ends = [*figures, clean_line(job.group)] if grouped else figures
+        table.add_row(number, state_text, *cells, *(Text(end, dim, no_wrap=True) for end in ends))
     return table
 
 

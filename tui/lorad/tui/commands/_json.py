@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import Any
 
 import msgspec
 
-from lorad.shared.jobs import Job
+from lorad.shared.jobs import Active, Job, Queued
 from lorad.shared.messages import Metrics, Notes, SamplePicture, Status
 
 SCHEMA = 1
@@ -55,6 +56,11 @@ def job_fields(job: Job) -> dict[str, Any]:
         "validation_loss": progress.validation_loss,
         "best_step": progress.best_step,
         "note": progress.note or None,
+        "group": job.group,
+        "after": list(job.after),
+        "start_after": job.start_after,
+        "wanted_gpus": list(job.gpus),
+        "retries": job.retries,
     }
 
 
@@ -73,7 +79,31 @@ def status_fields(status: Status) -> dict[str, Any]:
         "gpus": msgspec.to_builtins(status.gpus),
         "host": msgspec.to_builtins(status.host),
         "jobs": [job_fields(job) for job in status.jobs],
+        **groups_fields(status),
     }
+
+
+def groups_fields(status: Status) -> dict[str, Any]:
+    """The groups, with how many of their jobs run and wait, and whether the queue is drained."""
+    counts = Counter(
+        (job.group, job.process is not None)
+        for job in status.jobs
+        if isinstance(job.status, Active | Queued)
+    )
+    groups = [
+        {
+            "name": group.name,
+            "slots": group.slots,
+            "gpus": list(group.gpus),
+            "on_failure": group.on_failure,
+            "paused": group.paused,
+            "cause": group.cause or None,
+            "running": counts[group.name, True],
+            "queued": counts[group.name, False],
+        }
+        for group in status.groups
+    ]
+    return {"groups": groups, "draining": status.draining}
 
 
 def picture_fields(picture: SamplePicture) -> dict[str, Any]:

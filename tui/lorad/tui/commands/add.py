@@ -9,6 +9,7 @@ from lorad.shared.messages import AddJob
 from lorad.shared.recipe import load_recipe
 from lorad.tui.commands import _arguments
 from lorad.tui.commands._arguments import connect, print_document, say, title
+from lorad.tui.commands._terms import add_terms, fields
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--priority", metavar="N", type=_arguments.integer, default=0, help="higher starts first"
     )
+    add_terms(parser)
     ends = parser.add_mutually_exclusive_group()
     ends.add_argument("--follow", action="store_true", help="show it until it ends; exit as it did")
     ends.add_argument("--wait", action="store_true", help="wait until it ends; exit as it did")
@@ -35,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
         folder=str(path.parent.resolve()),
         stash=args.stash,
         priority=args.priority,
+        **fields(args),
     )
     with connect() as daemon:
         job = daemon.ask(request).job

@@ -10,6 +10,7 @@ from lorad.shared.messages import (
     Beat,
     Ending,
     Event,
+    GroupsChanged,
     JobChanged,
     JobRemoved,
     LogAppended,
@@ -48,6 +49,8 @@ def apply(mirror: Mirror, topic: str, seq: int, event: Event) -> tuple[Mirror, N
         case JobRemoved():
             jobs = {id: job for id, job in mirror.jobs.items() if id != event.id}
             mirror, more = replace(mirror, jobs=jobs), NOTHING
+        case GroupsChanged(groups=groups, draining=draining):
+            mirror, more = replace(mirror, groups=tuple(groups), draining=draining), NOTHING
         case MachineSampled():
             mirror, more = replace(mirror, gpus=tuple(event.gpus), host=event.host), NOTHING
         case Beat():

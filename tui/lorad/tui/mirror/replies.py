@@ -39,6 +39,8 @@ def with_status(mirror: Mirror, status: StatusReply) -> Mirror:
         gpus=tuple(status.gpus),
         host=status.host,
         jobs={job.id: job for job in status.jobs},
+        groups=tuple(status.groups),
+        draining=status.draining,
         stale_since=None,
         trouble="",
         seqs=heads if other else {**mirror.seqs, **heads},

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lorad.shared.clean import clean
-from lorad.shared.jobs import Gpu, Host, Job
+from lorad.shared.jobs import Gpu, Group, Host, Job
 from lorad.shared.messages import (
     DaemonInfo,
     Note,
@@ -110,6 +110,8 @@ class Mirror:
     gpus: tuple[Gpu, ...] = ()
     host: Host | None = None
     jobs: Mapping[int, Job] = field(default_factory=dict)
+    groups: tuple[Group, ...] = ()
+    draining: bool = False
     detail: Detail | None = None
     stale_since: float | None = None
     """Set while nobody answers; what is shown is as old as that."""

@@ -1,0 +1,51 @@
+"""`lorad update`: change what jobs wait for and where they may run."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from lorad.shared.errors import LoradError
+from lorad.shared.jobs import Job
+from lorad.shared.messages import Changed, UpdateJob
+from lorad.tui import format
+from lorad.tui.cli import complain
+from lorad.tui.commands._arguments import add_ids, add_json, connect, title
+from lorad.tui.commands._steer import show
+from lorad.tui.commands._terms import add_terms, fields
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Jobs, and their other terms."""
+    add_ids(parser)
+    add_terms(parser)
+    add_json(parser)
+    parser.epilog = "`none` takes a term back: --after none, --delay none, --gpu none."
+    parser.set_defaults(usage_error=parser.error)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask for each; one that is refused keeps none from the rest."""
+    terms = fields(args)
+    if not terms:
+        args.usage_error("say what to change, such as --group")
+    code, jobs = 0, []
+    with connect() as daemon:
+        for job_id in args.ids:
+            try:
+                reply = daemon.ask(UpdateJob(id=job_id, **terms))
+                assert isinstance(reply, Changed), reply
+                jobs.append(reply.job)
+            except LoradError as error:
+                complain(str(error))
+                code = max(code, error.exit_code)
+    show(args, jobs, sentence)
+    return code
+
+
+def sentence(job: Job) -> str:
+    """What holds of it now."""
+    terms = format.terms(job, time.time())
+    when = " when it starts again" if job.process else ""
+    rest = f"{when}: {terms}." if terms else f"{when}."
+    return f"{title(job)} is in group {job.group}{rest}"

@@ -34,6 +34,11 @@ FIELDS = [
     "validation_loss",
     "best_step",
     "note",
+    "group",
+    "after",
+    "start_after",
+    "wanted_gpus",
+    "retries",
 ]
 
 
@@ -98,7 +103,7 @@ def test_a_sound_loss_is_not_marked() -> None:
 def test_the_whole_status() -> None:
     status = make_status(make_job(), make_job(id=4), gpus=[make_gpu(power_watts=math.nan)])
     told = json.loads(_json.document(**_json.status_fields(status)))
-    assert list(told) == ["schema", "daemon", "gpus", "host", "jobs"]
+    assert list(told) == ["schema", "daemon", "gpus", "host", "jobs", "groups", "draining"]
     assert told["schema"] == 1
     assert [job["id"] for job in told["jobs"]] == [3, 4]
     assert told["gpus"][0]["memory_total_bytes"] == 140 << 30

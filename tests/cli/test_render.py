@@ -6,6 +6,7 @@ import io
 
 import pytest
 from cli.jobs_to_show import STATUSES, make_gpu, make_job, make_status
+from msgspec.structs import replace
 from rich.console import Console
 
 from lorad.shared import jobs
@@ -16,13 +17,13 @@ from lorad.tui import format, render
 def test_the_piped_status_is_for_awk() -> None:
     queue = [make_job(status, id=number) for number, status in enumerate(STATUSES, 1)]
     head, *rest = render.plain_status(make_status(*queue)).splitlines()
-    assert head.split() == ["ID", "STATE", "NAME", "STEP", "LOSS", "IMG/S", "ETA"]
+    assert head.split() == ["ID", "STATE", "NAME", "STEP", "LOSS", "IMG/S", "ETA", "GROUP"]
     rows = [line.split() for line in rest[: len(queue)]]
-    assert {len(row) for row in rows} == {7}
+    assert {len(row) for row in rows} == {8}
     assert [row[1] for row in rows] == [job.state for job in queue]
     job = queue[3]
     figures = [format.loss(job), format.figure(88.4, 3), format.duration(65.0)]
-    assert rows[3] == ["4", "running", "mono", "30/300", *figures]
+    assert rows[3] == ["4", "running", "mono", "30/300", *figures, "default"]
 
 
 def test_the_piped_status_is_ascii_but_for_names() -> None:
@@ -31,7 +32,7 @@ def test_the_piped_status_is_ascii_but_for_names() -> None:
 
 def test_a_job_without_figures_keeps_its_columns() -> None:
     row = render.plain_status(make_status(make_job(progress=Progress()))).splitlines()[1]
-    assert row.split() == ["3", "running", "mono", "0/300", "-", "-", "-"]
+    assert row.split() == ["3", "running", "mono", "0/300", "-", "-", "-", "default"]
 
 
 def test_nan_is_named() -> None:
@@ -51,6 +52,33 @@ def test_a_reason_is_told_and_cannot_steer_the_terminal(show: object) -> None:
 def test_the_reason_stands_below_the_queue() -> None:
     job = make_job(jobs.Failed(finished=1.0, reason="out of memory"))
     assert "job 3: out of memory" in render.plain_status(make_status(job))
+
+
+def test_groups_stand_below_the_queue_where_there_is_something_to_say() -> None:
+    queue = [make_job(group="night"), make_job(jobs.Queued(), id=4, group="night", after=(3, 9))]
+    plain = jobs.Group(name="default")
+    night = jobs.Group(
+        name="night", slots=2, gpus=("GPU-abc", "GPU-x"), paused=True, cause="a\x1bb."
+    )
+    status = replace(make_status(*queue, gpus=[make_gpu()]), groups=[plain, night])
+    line = "group night: 1 of 2 slots taken, on GPU 0,GPU-x, paused since a␛b"
+    for shown in (render.plain_status(status), _drawn(status, 100, color_system=None)):
+        lines = [one.rstrip() for one in shown.splitlines()]
+        assert [one for one in lines if one.startswith("group ")] == [line]
+        assert "job 4: after 3, 9" in lines
+        assert "drained" not in shown
+    assert "drained: nothing" in render.plain_status(replace(status, draining=True))
+    alone = _drawn(make_status(make_job()), no_color=True)
+    assert "group" not in alone
+    assert "night" in _drawn(status, 60, no_color=True).splitlines()[1]
+
+
+def test_the_terms_of_a_job() -> None:
+    job = make_job(jobs.Queued(), after=(1, 2), start_after=50.0, gpus=("G\x1b",), retries=1)
+    assert format.terms(job, 100.0) == "after 1, 2; on G␛; 1 retry"
+    assert format.terms(job, 10.0) == f"after 1, 2; not before {format.moment(50)}; on G␛; 1 retry"
+    assert format.terms(make_job(after=(1,), retries=2), 0) == "", "it runs"
+    assert format.terms(make_job(jobs.Done(finished=1.0), after=(1,)), 0) == ""
 
 
 def test_an_empty_queue_says_what_to_do() -> None:

@@ -82,9 +82,9 @@ def job(row: tuple[Any, ...]) -> Job:
         position=position,
         progress=progresses.decode(progress),
         group=group,
-        after=tuple(json.loads(after)),
+        after=tuple(json.loads(after)) if after != "[]" else (),
         start_after=start_after,
-        gpus=tuple(json.loads(gpus)),
+        gpus=tuple(json.loads(gpus)) if gpus != "[]" else (),
         retries=retries,
     )
 

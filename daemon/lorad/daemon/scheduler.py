@@ -29,15 +29,17 @@ def decide(now: Now) -> list[Start]:
     """
     board = Board(now)
     starts = []
+    hopeless = set()  # the board only fills, so whoever is like one that waits need not be tried
     for job in in_order(now.jobs):
-        if held_back(job, board):
+        wish = (job.group, job.gpus, board.need(job))
+        if wish in hopeless or held_back(job, board):
             continue
         cards: list[Gpu] = []
         if now.gpus:
-            count = board.need(job).cards
-            cards = board.fitting(job)[:count]
-            if len(cards) < count:
+            cards = board.fitting(job)[: board.need(job).cards]
+            if len(cards) < board.need(job).cards:
                 board.keep(job, cards)
+                hopeless.add(wish)
                 continue
         start = Start(job.id, tuple(gpu.uuid for gpu in cards))
         board.take(job, start.gpus)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from lorad.tui.commands._arguments import integer, job_id
@@ -44,7 +45,7 @@ def fields(args: argparse.Namespace) -> dict[str, Any]:
     """What was said, by the names of the requests' fields."""
     told = {
         "group": args.group,
-        "after": None if args.after is None else tuple(args.after),
+        "after": None if args.after is None else tuple(chain.from_iterable(args.after)),
         "start_after": args.delay,
         "gpus": None if args.gpus is None else tuple(args.gpus),
         "retries": args.retries,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from support import Daemon
 
 from lorad.shared.jobs import Job
+
+Make = Callable[..., Daemon]
+"""What the fixture `make` is."""
 
 CUSTOM = """
 import sys, types
@@ -32,10 +36,17 @@ WAIT = """
 def train(task, line):
     say(task, "task", task.recipe.train.learning_rate, task.revision)
     line.report(ReadyReport(step=1, last_step=40), point(1))
-    while line.wanted == "run":
+    told = "run"
+    while line.wanted in ("run", "hold"):
+        if line.wanted != told:
+            told = line.wanted
+            say(task, told)
         for order in line.orders():
             if isinstance(order, ChangeRecipe):
                 say(task, "change", order.recipe.train.learning_rate, order.revision)
+            elif isinstance(order, SaveNow):
+                say(task, "save", order.number)
+                line.report(SavedReport(step=1))
             else:
                 say(task, "draw", order.number)
         time.sleep(0.01)

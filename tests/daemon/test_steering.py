@@ -6,7 +6,6 @@ import math
 import os
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -37,23 +36,7 @@ from lorad.shared.messages import (
 )
 from lorad.shared.recipe import parse_recipe
 
-from .scripted import RECIPE, WAIT, add, said, scripted
-
-Make = Callable[..., Daemon]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    """Daemons whose runs do what a script says."""
-    made: list[Daemon] = []
-
-    def one(script: str = WAIT, **env: str) -> Daemon:
-        made.append(scripted(tmp_path, script, **env))
-        return made[-1]
-
-    yield one
-    for daemon in made:
-        daemon.stop()
+from .scripted import RECIPE, Make, add, said
 
 
 def transitions(daemon: Daemon, job_id: int) -> list[tuple[str, str, str]]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from torch import Tensor
 
 from lorad.daemon.training.loop import train
-from lorad.shared.messages import AnyReport, Assignment, Order, PointReport
+from lorad.shared.messages import AnyReport, Assignment, Order, PointReport, Wanted
 from lorad.shared.recipe import load_recipe
 
 
@@ -27,7 +26,7 @@ class Line:
         self._hook = hook
 
     @property
-    def wanted(self) -> Literal["run", "pause", "cancel"]:
+    def wanted(self) -> Wanted:
         steps = [r.point.step for r in self.reports if isinstance(r, PointReport)]
         if self._stop_after is not None and steps and steps[-1] >= self._stop_after:
             return "pause"

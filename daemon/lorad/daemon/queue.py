@@ -27,6 +27,7 @@ from lorad.shared.jobs import (
     Done,
     Failed,
     Finishing,
+    Held,
     Job,
     Paused,
     Pausing,
@@ -50,6 +51,8 @@ MAX_DEATHS = 3
 """A run that dies this often in a row without a checkpoint fails."""
 DOWN = "the daemon was shut down"
 """A job paused for this is resumed by the next daemon."""
+DOWN_HELD = "it was held when the daemon was shut down"
+"""A job paused for this is resumed by nobody but whoever held it."""
 RECENT = 20
 """Steps that the shown loss and speed are means of."""
 
@@ -237,6 +240,8 @@ class Queue:
         for job in self.active():
             if isinstance(job.status, Starting | Running):
                 self.change(job, "pause", actor="daemon", cause=DOWN)
+            elif isinstance(job.status, Held):
+                self.change(job, "pause", actor="daemon", cause=DOWN_HELD)
         return [job.id for job in self.active()]
 
     def active(self) -> list[Job]:
@@ -392,6 +397,8 @@ def _with_process(state: State, event: Event, cause: str, process: Process) -> S
             return Starting(process=process)
         case "running":
             return Running(process=process)
+        case "held":
+            return Held(process=process)
         case "pausing":
             return Pausing(process=process, cause=cause)
     return Finishing(process=process, outcome="cancelled" if event == "cancel" else "done")

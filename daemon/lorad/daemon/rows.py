@@ -66,6 +66,8 @@ class StoredRecipe(NamedTuple):
     """Counts the changes."""
     samples: int
     """Counts the calls for pictures."""
+    saves: int
+    """Counts the calls for a checkpoint."""
 
 
 def job(row: tuple[Any, ...]) -> Job:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import Any, Literal
+from typing import Any
 
 import zmq
 
@@ -14,7 +14,7 @@ from lorad.daemon.queue import Queue
 from lorad.daemon.rows import Attempt
 from lorad.shared import codec
 from lorad.shared.errors import LoradError
-from lorad.shared.jobs import Active, Finishing, Job, Pausing, Running, Starting
+from lorad.shared.jobs import Active, Finishing, Held, Job, Pausing, Running, Starting
 from lorad.shared.messages import (
     Acknowledged,
     AnyReport,
@@ -40,6 +40,7 @@ from lorad.shared.messages import (
     Validation,
     ValidationAdded,
     ValidationReport,
+    Wanted,
     job_topic,
 )
 
@@ -137,6 +138,7 @@ class Runs:
             fresh=attempt.fresh,
             revision=stored.revision,
             samples=stored.samples,
+            saves=stored.saves,
         )
         welcome = RunWelcome(
             acknowledged=attempt.acknowledged, wanted=wanted(job), assignment=assignment
@@ -197,8 +199,9 @@ class Runs:
                 return self._note_news(job, report)
             case PhaseReport(phase=phase):
                 return queue.note(job, phase=phase)
-            case SavedReport():
+            case SavedReport(step=step):
                 queue.store.mark_saved(attempt)
+                return queue.note(job, saved_step=step, saved=time.time())
             case EndReport():
                 queue.store.set_ending(attempt, report)
                 self._ended[job.id] = time.monotonic()
@@ -207,7 +210,7 @@ class Runs:
                 if isinstance(job.status, Starting):
                     return queue.change(job, "ready", actor="run")
             case FinishReport():
-                if isinstance(job.status, Running | Pausing):
+                if isinstance(job.status, Running | Held | Pausing):
                     return queue.change(job, "finish", actor="run")
         return job
 
@@ -231,8 +234,10 @@ class Runs:
         return queue.note(job, validation_loss=loss, best_step=best)
 
 
-def wanted(job: Job) -> Literal["run", "pause", "cancel"]:
+def wanted(job: Job) -> Wanted:
     """What the job's state asks of its run."""
+    if isinstance(job.status, Held):
+        return "hold"
     if isinstance(job.status, Pausing):
         return "pause"
     if isinstance(job.status, Finishing) and job.status.outcome == "cancelled":

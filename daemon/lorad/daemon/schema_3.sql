@@ -17,4 +17,5 @@ CREATE TABLE settings (             -- of the whole queue
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
+ALTER TABLE jobs ADD COLUMN saves INTEGER NOT NULL DEFAULT 0;    -- counts the calls for a checkpoint
 PRAGMA user_version = 3;

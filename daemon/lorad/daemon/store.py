@@ -54,12 +54,13 @@ class Store(Reported, Grouped):
             UnknownJob: there is none of that number.
         """
         row = self._db.execute(
-            "SELECT recipe, recipe_folder, changes, revision, samples FROM jobs WHERE id = ?",
+            "SELECT recipe, recipe_folder, changes, revision, samples, saves"
+            " FROM jobs WHERE id = ?",
             (job_id,),
         ).fetchone()
         if row is None:
             raise UnknownJob(id=job_id)
-        return StoredRecipe(row[0], row[1], json.loads(row[2]), row[3], row[4])
+        return StoredRecipe(row[0], row[1], json.loads(row[2]), *row[3:])
 
     def set_changes(
         self, job: Job, changes: Mapping[str, str], steps: int | None, *, cause: str, actor: str
@@ -86,6 +87,13 @@ class Store(Reported, Grouped):
             self._db.execute("UPDATE jobs SET samples = samples + 1 WHERE id = ?", (job.id,))
             self._log(job.id, job.state, job.state, "sample", "", actor)
         return self.recipe(job.id).samples
+
+    def ask_save(self, job: Job, actor: str) -> int:
+        """Count one more call for a checkpoint; its number."""
+        with self.transaction():
+            self._db.execute("UPDATE jobs SET saves = saves + 1 WHERE id = ?", (job.id,))
+            self._log(job.id, job.state, job.state, "save", "", actor)
+        return self.recipe(job.id).saves
 
     def add(self, new: NewJob, actor: str, claim: Callable[[int], Path]) -> Job:
         """A new job at the end of the queue; `claim` gives its number an output folder."""

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import zmq
 
@@ -34,7 +34,9 @@ from lorad.shared.messages import (
     RunWelcome,
     SampleNow,
     SampleReport,
+    SaveNow,
     Steer,
+    Wanted,
 )
 
 log = logging.getLogger(__name__)
@@ -69,10 +71,11 @@ class Uplink:
         self._unwritten: list[AnyReport] = []  # refused by a full disk, in order
         self._acknowledged = 0
         self._in_flight = 0  # how many of `_unstored` were sent and wait for their answer
-        self._wanted: Literal["run", "pause", "cancel"] = "run"
+        self._wanted: Wanted = "run"
         self._orders: deque[Order] = deque()
         self._revision = 0  # of the recipe that the run has, or finds in its orders
         self._samples = 0
+        self._saves = 0
         self._terminated = False
         self._assigned = threading.Event()
         self._closing = threading.Event()
@@ -83,9 +86,9 @@ class Uplink:
     # -- the run's side -----------------------------------------------------------------------
 
     @property
-    def wanted(self) -> Literal["run", "pause", "cancel"]:
+    def wanted(self) -> Wanted:
         """What somebody wants of the run now; asked between steps."""
-        if self._terminated and self._wanted == "run":
+        if self._terminated and self._wanted in ("run", "hold"):
             return "pause"
         return self._wanted
 
@@ -206,11 +209,13 @@ class Uplink:
         """The task; a later welcome also says which orders were missed since."""
         if self.assignment is None:
             self._revision, self._samples = assignment.revision, assignment.samples
+            self._saves = assignment.saves
             self.assignment = assignment
             self._assigned.set()
             return
         self._take_order(ChangeRecipe(recipe=assignment.recipe, revision=assignment.revision))
         self._take_order(SampleNow(number=assignment.samples))
+        self._take_order(SaveNow(number=assignment.saves))
 
     def _take_order(self, order: Order) -> None:
         """Keep it for the run, unless it was given before."""
@@ -219,6 +224,9 @@ class Uplink:
             self._orders.append(order)
         elif isinstance(order, SampleNow) and order.number > self._samples:
             self._samples = order.number
+            self._orders.append(order)
+        elif isinstance(order, SaveNow) and order.number > self._saves:
+            self._saves = order.number
             self._orders.append(order)
 
     def _stored(self, number: int) -> None:

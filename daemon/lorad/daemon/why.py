@@ -119,6 +119,8 @@ _DOING = {
     "stashed": "Job {id} is stashed; `lorad enqueue {id}` puts it in the queue.",
     "starting": "Job {id} is starting: {phase}.",
     "running": "Job {id} trains: {step}.",
+    "held": "Job {id} is held at {step} and keeps its device; `lorad resume {id}` lets it go on,"
+    " `lorad pause {id}` frees the device.",
     "pausing": "Job {id} writes its checkpoint and leaves the device.",
     "finishing": "Job {id} writes its last pictures and files.",
     "done": "Job {id} is done; its files are in {folder}.",

@@ -49,6 +49,12 @@ class Running(Struct, frozen=True, kw_only=True, tag="running"):
     process: Process
 
 
+class Held(Struct, frozen=True, kw_only=True, tag="held"):
+    """Waits between two steps and keeps its device."""
+
+    process: Process
+
+
 class Pausing(Struct, frozen=True, kw_only=True, tag="pausing"):
     """Finishes its step and writes a checkpoint, to leave the device."""
 
@@ -93,14 +99,24 @@ class Cancelled(Struct, frozen=True, kw_only=True, tag="cancelled"):
 
 
 Status = (
-    Stashed | Queued | Starting | Running | Pausing | Paused | Finishing | Done | Failed | Cancelled
+    Stashed
+    | Queued
+    | Starting
+    | Running
+    | Held
+    | Pausing
+    | Paused
+    | Finishing
+    | Done
+    | Failed
+    | Cancelled
 )
-Active = Starting | Running | Pausing | Finishing
+Active = Starting | Running | Held | Pausing | Finishing
 """The states with a process."""
 Ended = Done | Failed | Cancelled
 
 State = Literal[
-    "stashed", "queued", "starting", "running", "pausing", "paused", "finishing", "done",
+    "stashed", "queued", "starting", "running", "held", "pausing", "paused", "finishing", "done",
     "failed", "cancelled",
 ]  # fmt: skip
 
@@ -122,6 +138,10 @@ class Progress(Struct, frozen=True, kw_only=True):
     """The step with the lowest validation loss."""
     note: str = ""
     """The newest thing that happened, in one sentence."""
+    saved_step: int | None = None
+    """The step of its newest checkpoint."""
+    saved: float | None = None
+    """When the daemon heard of that, in seconds since the epoch."""
 
 
 class Job(Struct, frozen=True, kw_only=True):

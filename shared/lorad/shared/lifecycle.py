@@ -3,7 +3,7 @@
 An entry that is missing is the error. The daemon applies it, the dashboard and the command line
 read it to know what a key or a verb may do now. Three kinds of event:
 
-- verbs, asked for by somebody: stash, enqueue, pause, resume, cancel, restart;
+- verbs, asked for by somebody: stash, enqueue, pause, hold, resume, cancel, restart;
 - reports of the run: ready (first step ahead), finish (all steps taken), done, failed, left (it
   saved and went because it had to: a full disk, SIGTERM) and yielded (it saved and went because
   it was asked to);
@@ -12,7 +12,8 @@ read it to know what a key or a verb may do now. Three kinds of event:
 
 A run that died is queued again and resumes from its checkpoint; the daemon's budget of tries
 turns `died` into `failed` when it makes no progress. One that died while it was leaving is simply
-gone: paused from its last checkpoint, or cancelled. A run that takes its last step before it hears
+gone: paused from its last checkpoint, or cancelled. One that died while it was held is paused too:
+somebody wants no step of it until they say so. A run that takes its last step before it hears
 a pause is done: nobody is served by holding finished work back.
 """
 
@@ -23,7 +24,7 @@ from typing import Literal, get_args
 from lorad.shared.errors import ImpossibleAction
 from lorad.shared.jobs import Job, State
 
-Verb = Literal["stash", "enqueue", "pause", "resume", "cancel", "restart"]
+Verb = Literal["stash", "enqueue", "pause", "hold", "resume", "cancel", "restart"]
 Happening = Literal[
     "start", "ready", "finish", "done", "failed", "left", "yielded", "died", "retry"
 ]
@@ -35,6 +36,9 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     # One's mind may change in any state with a process, and in any that waits.
     ("starting", "pause"): "pausing",
     ("running", "pause"): "pausing",
+    ("running", "hold"): "held",
+    ("held", "resume"): "running",
+    ("held", "pause"): "pausing",
     ("paused", "resume"): "queued",
     ("failed", "resume"): "queued",
     ("cancelled", "resume"): "queued",
@@ -43,6 +47,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     ("paused", "cancel"): "cancelled",
     ("starting", "cancel"): "finishing",
     ("running", "cancel"): "finishing",
+    ("held", "cancel"): "finishing",
     ("pausing", "cancel"): "finishing",
     ("finishing", "cancel"): "finishing",
     ("paused", "restart"): "queued",
@@ -52,21 +57,26 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     ("queued", "start"): "starting",
     ("starting", "ready"): "running",
     ("running", "finish"): "finishing",
+    ("held", "finish"): "finishing",
     ("pausing", "finish"): "finishing",
     ("finishing", "done"): "done",
     ("running", "done"): "done",
+    ("held", "done"): "done",
     ("pausing", "done"): "done",
     ("starting", "failed"): "failed",
     ("running", "failed"): "failed",
+    ("held", "failed"): "failed",
     ("pausing", "failed"): "failed",
     ("finishing", "failed"): "failed",
     ("starting", "left"): "paused",
     ("running", "left"): "paused",
+    ("held", "left"): "paused",
     ("pausing", "left"): "paused",
     ("finishing", "left"): "paused",
     ("starting", "died"): "queued",
     ("running", "died"): "queued",
     ("finishing", "died"): "queued",  # but cancelled, when that is where it was going
+    ("held", "died"): "paused",
     ("pausing", "died"): "paused",
     ("starting", "retry"): "queued",
     ("running", "retry"): "queued",
@@ -86,6 +96,7 @@ PARTICIPLES: dict[str, str] = {
     "stash": "stashed",
     "enqueue": "enqueued",
     "pause": "paused",
+    "hold": "held",
     "resume": "resumed",
     "cancel": "cancelled",
     "restart": "restarted",
@@ -94,6 +105,7 @@ PARTICIPLES: dict[str, str] = {
     "set": "changed",
     "sample": "asked for pictures",
     "update": "updated",
+    "save": "saved",
 }
 
 # What somebody who asked for the impossible most likely wants.
@@ -123,6 +135,26 @@ HINTS: dict[tuple[State, str], str] = {
     " what it saved.",
     ("cancelled", "sample"): "`lorad generate {id} PROMPT` draws with what it saved.",
     ("done", "sample"): "`lorad generate {id} PROMPT` draws with its LoRA.",
+    ("queued", "hold"): "`lorad stash {id}` keeps it from starting.",
+    ("stashed", "hold"): "It does not run; `lorad enqueue {id}` puts it in the queue.",
+    ("starting", "hold"): "It can be held from its first step on; `lorad pause {id}` stops it now.",
+    ("held", "hold"): "`lorad resume {id}` lets it go on.",
+    ("pausing", "hold"): "It leaves the device; `lorad resume {id}` lets it go on later.",
+    ("paused", "hold"): "It has no device to keep; `lorad resume {id}` lets it go on.",
+    ("held", "rm"): "`lorad cancel {id}` ends it first.",
+    ("held", "restart"): "`lorad cancel {id}` ends it first.",
+    ("held", "stash"): "`lorad pause {id}` frees its device.",
+    ("held", "enqueue"): "`lorad resume {id}` lets it go on.",
+    ("running", "resume"): "It trains; `lorad status {id}` shows how far it is.",
+    ("starting", "save"): "It has taken no step yet.",
+    ("queued", "save"): "It saves while it trains; `lorad why {id}` says what it waits for.",
+    ("stashed", "save"): "It saves while it trains; `lorad enqueue {id}` puts it in the queue.",
+    ("pausing", "save"): "It saves anyway before it leaves the device.",
+    ("paused", "save"): "It saved when it was paused; its files are in its folder.",
+    ("finishing", "save"): "It saves its last files anyway.",
+    ("done", "save"): "Its files are in its folder.",
+    ("cancelled", "save"): "What it had is in its folder; `lorad resume {id}` goes on from there.",
+    ("failed", "save"): "What it saved is in its folder; `lorad log {id}` tells more.",
 }
 
 
@@ -132,8 +164,8 @@ def can(state: State, verb: str) -> bool:
         return state in REMOVABLE
     if verb == "set":
         return state in SETTABLE
-    if verb == "sample":
-        return state == "running"
+    if verb in ("sample", "save"):
+        return state in ("running", "held")
     return (state, verb) in TRANSITIONS
 
 

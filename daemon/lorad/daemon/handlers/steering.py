@@ -17,6 +17,7 @@ from lorad.shared.messages import (
     CancelJob,
     Changed,
     EnqueueJob,
+    HoldJob,
     JobRemoved,
     MoveJob,
     PauseJob,
@@ -26,6 +27,8 @@ from lorad.shared.messages import (
     ResumeJob,
     SampleJob,
     SampleNow,
+    SaveJob,
+    SaveNow,
     SetJob,
     SetPriority,
     StashJob,
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
 
 def pause_job(service: Service, request: PauseJob, actor: str) -> Accepted:
     return Accepted(job=_steered(service, request.id, "pause", actor))
+
+
+def hold_job(service: Service, request: HoldJob, actor: str) -> Accepted:
+    return Accepted(job=_steered(service, request.id, "hold", actor))
 
 
 def cancel_job(service: Service, request: CancelJob, actor: str) -> Accepted | Changed:
@@ -56,6 +63,8 @@ def _steered(service: Service, job_id: int, verb: Verb, actor: str) -> Job:
 
 
 def resume_job(service: Service, request: ResumeJob, actor: str) -> Changed:
+    if service.store.job(request.id).process is not None:
+        return Changed(job=_steered(service, request.id, "resume", actor))
     return Changed(job=_changed(service, request.id, "resume", actor))
 
 
@@ -126,6 +135,15 @@ def sample_job(service: Service, request: SampleJob, actor: str) -> Accepted:
     if not service.queue.recipe(job.id).sample.prompts:
         raise NoPrompts(id=job.id)
     order = SampleNow(number=service.store.ask_samples(job, actor))
+    service.store.after_commit(lambda: service.runs.order(job, order))
+    return Accepted(job=job)
+
+
+def save_job(service: Service, request: SaveJob, actor: str) -> Accepted:
+    job = service.store.job(request.id)
+    if not can(job.state, "save"):
+        raise impossible(job, "save")
+    order = SaveNow(number=service.store.ask_save(job, actor))
     service.store.after_commit(lambda: service.runs.order(job, order))
     return Accepted(job=job)
 

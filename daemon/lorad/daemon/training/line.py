@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
-from lorad.shared.messages import AnyReport, Order, PhaseReport
+from lorad.shared.messages import AnyReport, Order, PhaseReport, Wanted
 
 
 class Line(Protocol):
     """The run's line to whoever watches and steers it."""
 
     @property
-    def wanted(self) -> Literal["run", "pause", "cancel"]:
+    def wanted(self) -> Wanted:
         """What the run is to do now; a plain variable."""
         ...
 
@@ -34,6 +34,6 @@ def say(line: Line, phase: str) -> None:
     Raises:
         Unwanted: it is not.
     """
-    if line.wanted != "run":
+    if line.wanted in ("pause", "cancel"):
         raise Unwanted
     line.report(PhaseReport(phase=phase))

@@ -29,11 +29,22 @@ from lorad.daemon.training.run import Run
 from lorad.daemon.training.setup import prepare
 from lorad.daemon.training.step import compile_if_it_pays, take_step
 from lorad.shared.errors import Diverged, OutOfMemory
-from lorad.shared.messages import Assignment, ChangeRecipe, EndReport, ReadyReport, SampleNow
+from lorad.shared.messages import (
+    Assignment,
+    ChangeRecipe,
+    EndReport,
+    Order,
+    ReadyReport,
+    SampleNow,
+    SaveNow,
+    Wanted,
+)
 
 log = logging.getLogger(__name__)
 PLAIN_STEPS = 10
 """Taken before it is judged whether compiling pays: the first ones are slow by themselves."""
+HOLD_SECONDS = 0.1
+"""From one look to the next of a held run at what is wanted of it."""
 
 
 def train(
@@ -67,48 +78,87 @@ def train(
 
 def run_steps(run: Run) -> EndReport:
     """From where the run stands to its end, or to where it is no longer wanted."""
-    if run.step == 0 and run.peers.hear(run.line.wanted) == "run":
+    if run.step == 0 and run.peers.hear(run.line.wanted) in ("run", "hold"):
         draw(run)
         look(run)
     run.tell("")
     run.line.report(ReadyReport(step=run.step + 1, last_step=run.last_step))
     compile_if_it_pays(run)
-    encoding, first, began = True, run.step, time.perf_counter()
+    encoding, first, run.began = True, run.step, time.perf_counter()
     # Heard first: an order may change which step is the last.
     while wanted(run) and run.step < run.last_step and not run.stops_early:
         rate = run.rates(run.step)
         loss_and_norm = take_step(run, rate)
         now = time.perf_counter()
         run.figures.note(
-            run.step, loss_and_norm, rate * run.learning_rate, run.images / (now - began)
+            run.step, loss_and_norm, rate * run.learning_rate, run.images / (now - run.began)
         )
-        verdict = run.peers.hear(judge(run, run.figures.ready()))
-        if verdict == "give_up":
-            raise Diverged(step=run.step)
-        if verdict == "roll_back":
-            roll_back(run)
-            began = time.perf_counter()
+        if went_back(run):
             continue
-        if run.step == first + PLAIN_STEPS and compile_if_it_pays(run, now - began):
+        if run.step == first + PLAIN_STEPS and compile_if_it_pays(run, now - run.began):
             now = time.perf_counter()
         interrupted = run.step < run.last_step and between_steps(run)
         if encoding and run.step < run.last_step:
-            encoding = run.dataset.make_more(now - began)
+            encoding = run.dataset.make_more(now - run.began)
             interrupted = True
-        began = time.perf_counter() if interrupted else now
+        run.began = time.perf_counter() if interrupted else now
     judge(run, run.figures.ready(wait=True))
     return finish(run) if run.step >= run.last_step or run.stops_early else leave(run)
 
 
+def went_back(run: Run, *, wait: bool = False) -> bool:
+    """Tell the figures that have arrived, or wait for all; whether they led to a checkpoint.
+
+    Raises:
+        Diverged: that did not help, or there is none.
+    """
+    verdict = run.peers.hear(judge(run, run.figures.ready(wait=wait)))
+    if verdict == "give_up":
+        raise Diverged(step=run.step)
+    if verdict == "roll_back":
+        roll_back(run)
+        run.began = time.perf_counter()
+    return verdict == "roll_back"
+
+
 def wanted(run: Run) -> bool:
-    """Whether it is to take another step; what it was told meanwhile is done first."""
-    wanted, orders = run.peers.hear((run.line.wanted, run.line.orders()))
+    """Whether it is to take another step; what it was told meanwhile is done first.
+
+    A held run stays here, hears on, and looks, draws and saves as it is told.
+    """
+    held = False
+    while True:
+        wanted, orders = run.peers.hear((run.line.wanted, run.line.orders()))
+        obey(run, wanted, orders)
+        if wanted != "hold":
+            break
+        if not held:
+            went_back(run, wait=True)
+            log.info("Step %d: held", run.step)
+        if orders or not held:
+            run.tell("held")
+        held = True
+        time.sleep(HOLD_SECONDS)
+        run.began = time.perf_counter()
+    if held and wanted == "run":
+        log.info("Step %d: goes on", run.step)
+        run.tell("")
+    return wanted == "run"
+
+
+def obey(run: Run, wanted: Wanted, orders: list[Order]) -> None:
+    """Do what is to be done once. A run that leaves draws no more, and saves anyway."""
     for order in orders:
         if isinstance(order, ChangeRecipe):
             change(run, order.recipe)
-    if wanted == "run" and any(isinstance(order, SampleNow) for order in orders):
+    if wanted in ("pause", "cancel"):
+        return
+    if any(isinstance(order, SampleNow) for order in orders):
         draw(run)
-    return wanted == "run"
+    if any(isinstance(order, SaveNow) for order in orders) and run.step:
+        save(run)
+    if orders:
+        run.began = time.perf_counter()
 
 
 def between_steps(run: Run) -> bool:

@@ -9,12 +9,11 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from lorad.shared.errors import LoradError
-from lorad.shared.messages import AnyReport, Assignment, Order
+from lorad.shared.messages import AnyReport, Assignment, Order, Wanted
 
 PR_SET_PDEATHSIG = 1
 
@@ -22,7 +21,7 @@ PR_SET_PDEATHSIG = 1
 class Silent:
     """A line that hears and says nothing: rank 0 speaks for all."""
 
-    wanted: Literal["run", "pause", "cancel"] = "run"
+    wanted: Wanted = "run"
 
     def report(self, *reports: AnyReport) -> None:
         """Nobody listens."""

@@ -74,6 +74,8 @@ class Run:
     changes: list[str] = field(default_factory=list)
     looked: int | None = None
     """The step of the last validation."""
+    began: float = 0.0
+    """When the step that is being taken began, by `time.perf_counter`."""
 
     def __post_init__(self) -> None:
         """What every step asks for."""

@@ -57,8 +57,12 @@ class PauseJob(JobRequest, frozen=True, tag="pause_job"):
     """Checkpoint and leave the device."""
 
 
+class HoldJob(JobRequest, frozen=True, tag="hold_job"):
+    """Wait between two steps and keep the device."""
+
+
 class ResumeJob(JobRequest, frozen=True, tag="resume_job"):
-    """Back into the queue, to go on from the checkpoint."""
+    """Let it go on: a held one at once, any other when it is its turn, from its checkpoint."""
 
 
 class CancelJob(JobRequest, frozen=True, tag="cancel_job"):
@@ -114,6 +118,10 @@ class SetJob(JobRequest, frozen=True, tag="set_job"):
 
 class SampleJob(JobRequest, frozen=True, tag="sample_job"):
     """Draw its prompts after this step."""
+
+
+class SaveJob(JobRequest, frozen=True, tag="save_job"):
+    """Write a checkpoint and the LoRA files after this step."""
 
 
 class RemoveJob(JobRequest, frozen=True, tag="remove_job"):
@@ -218,6 +226,7 @@ AnyRequest = (
     | AddJob
     | WhyJob
     | PauseJob
+    | HoldJob
     | ResumeJob
     | CancelJob
     | RestartJob
@@ -234,6 +243,7 @@ AnyRequest = (
     | ResumeGroup
     | Drain
     | SampleJob
+    | SaveJob
     | RemoveJob
     | GetRecipe
     | GetMetrics

@@ -8,6 +8,9 @@ from lorad.shared.messages.base import Message
 from lorad.shared.messages.carried import NoteKind, Point, SamplePicture
 from lorad.shared.recipe import Recipe
 
+Wanted = Literal["run", "hold", "pause", "cancel"]
+"""What somebody wants of a run: to take steps, to wait between two, to save and go."""
+
 # A report is numbered by its run and kept in the run's journal until the daemon acknowledged it,
 # so none is lost when the daemon is away, and none counts twice.
 
@@ -129,6 +132,8 @@ class Assignment(Message, frozen=True, tag="assignment"):
     `ChangeRecipe` would have said."""
     samples: int = 0
     """Counts what was asked for with `SampleJob`; a higher one says what `SampleNow` says."""
+    saves: int = 0
+    """The same of `SaveJob` and `SaveNow`."""
 
 
 class RunWelcome(Message, frozen=True, tag="run_welcome"):
@@ -136,7 +141,7 @@ class RunWelcome(Message, frozen=True, tag="run_welcome"):
 
     acknowledged: int
     """The newest report that is stored; send from the next."""
-    wanted: Literal["run", "pause", "cancel"]
+    wanted: Wanted
     assignment: Assignment
 
 
@@ -149,7 +154,7 @@ class Acknowledged(Message, frozen=True, tag="acknowledged"):
 class Steer(Message, frozen=True, tag="steer"):
     """What somebody wants of the run now."""
 
-    wanted: Literal["run", "pause", "cancel"]
+    wanted: Wanted
 
 
 class ChangeRecipe(Message, frozen=True, tag="change_recipe"):
@@ -168,7 +173,14 @@ class SampleNow(Message, frozen=True, tag="sample_now"):
     """Counts them, as the revisions of a recipe are counted."""
 
 
-Order = ChangeRecipe | SampleNow
+class SaveNow(Message, frozen=True, tag="save_now"):
+    """Write a checkpoint after this step."""
+
+    number: int
+    """Counts them."""
+
+
+Order = ChangeRecipe | SampleNow | SaveNow
 """What a run does between two steps, once; what is wanted of it is a state (`Steer`)."""
 
-ToRun = RunWelcome | Acknowledged | Steer | ChangeRecipe | SampleNow
+ToRun = RunWelcome | Acknowledged | Steer | ChangeRecipe | SampleNow | SaveNow

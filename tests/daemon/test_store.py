@@ -66,7 +66,7 @@ def test_a_new_job_is_at_the_end_with_a_folder_of_its_own(store: Store) -> None:
     assert isinstance(first.status, Queued)
     assert isinstance(second.status, Stashed)
     assert [job.id for job in store.jobs()] == [1, 2]
-    assert store.recipe(1) == (TEXT, "/recipes", {}, 0, 0)
+    assert store.recipe(1) == (TEXT, "/recipes", {}, 0, 0, 0)
 
 
 def test_numbers_are_never_used_twice(store: Store) -> None:
@@ -129,7 +129,7 @@ def test_changes_are_kept_and_logged(store: Store) -> None:
     assert job.max_train_steps is None
     assert store.set_steps(job.id, 30).max_train_steps == 30
     assert (store.ask_samples(job, "me"), store.ask_samples(job, "me")) == (1, 2)
-    assert store.recipe(1) == (TEXT, "/recipes", {"train.x": "1"}, 1, 2)
+    assert store.recipe(1) == (TEXT, "/recipes", {"train.x": "1"}, 1, 2, 0)
     told = store._db.execute("SELECT event, cause, actor FROM transitions WHERE job = 1").fetchall()
     assert told[1:] == [("set", "train.x = 1", "me"), ("sample", "", "me"), ("sample", "", "me")]
 
@@ -267,6 +267,7 @@ def test_removing_takes_everything_along(store: Store) -> None:
     store.remove(job, "me")
     assert store.transitions(job.id)[-1] == ("queued", "rm", "")
     assert store.jobs() == []
+    assert store.forget_removed() == [job.id]
     assert store.points(job.id, 0, 10) == []
     assert store.attempt(job.id) is None
 
@@ -305,7 +306,7 @@ def test_a_database_of_version_1_is_taken_over(tmp_path: Path) -> None:
     store = Store(path)
     job = store.job(1)
     assert (job.max_train_steps, job.progress.step) == (9, 4)
-    assert store.recipe(1) == (TEXT, "/r", {}, 0, 0)
+    assert store.recipe(1) == (TEXT, "/r", {}, 0, 0, 0)
     store.add_note(1, NoteReport(step=1, kind="plan", text="a"))
     store.close()
     Store(path).close()

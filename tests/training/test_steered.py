@@ -19,11 +19,15 @@ from lorad.shared.messages import (
     AnyReport,
     ChangeRecipe,
     NoteReport,
+    Order,
+    PhaseReport,
     PointReport,
     ReadyReport,
     SampleNow,
     SampleReport,
+    SaveNow,
     ValidationReport,
+    Wanted,
 )
 from lorad.shared.recipe import load_recipe
 from lorad.shared.recipe.changes import apply_changes
@@ -194,3 +198,35 @@ def test_a_gradient_scaler_comes_back_as_it_was(tmp_path: Path) -> None:
     fresh.step(optimizer)
     fresh.update()
     assert fresh.state_dict()["growth_interval"] == 2000
+
+
+class Holding(Line):
+    """Holds after a step until some orders were given, one a look."""
+
+    def __init__(self, step: int, orders: list[Order]) -> None:
+        super().__init__()
+        self._step = step
+        self._left = orders
+
+    @property
+    def wanted(self) -> Wanted:
+        return "hold" if self._left and self._step in self.losses else "run"
+
+    def orders(self) -> list[Order]:
+        return [self._left.pop(0)] if self.wanted == "hold" else []
+
+
+def test_a_held_run_looks_saves_and_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path, steps=5, checkpointing_steps=100, prompts='["cat face"]')
+    run(recipe, tmp_path / "plain", plain := Line())
+    orders: list[Order] = [SampleNow(number=1), SaveNow(number=1)]
+    line = Holding(2, orders)
+    assert run(recipe, tmp_path / "out", line) == "done"
+    assert line.losses == plain.losses
+    same = weights(tmp_path / "plain")
+    assert all(torch.equal(same[name], one) for name, one in weights(tmp_path / "out").items())
+    drawn = [r.picture.step for r in line.reports if isinstance(r, SampleReport)]
+    assert drawn == [0, 2, 5]
+    assert (tmp_path / "out" / "checkpoint-2" / "MANIFEST.json").exists()
+    phases = [r.phase for r in line.reports if isinstance(r, PhaseReport)]
+    assert phases[phases.index("held") :].count("held") == 2, "again after it drew"

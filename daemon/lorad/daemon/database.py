@@ -25,6 +25,7 @@ class Database:
         """
         self._path = path
         self._effects: list[Callable[[], object]] = []
+        self._regrets: list[Callable[[], object]] = []
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._look()
@@ -98,9 +99,13 @@ class Database:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             self._effects.clear()
+            regrets, self._regrets = self._regrets, []
+            for regret in reversed(regrets):
+                regret()
             if isinstance(error, sqlite3.OperationalError):
                 raise self._translated(error) from error
             raise
+        self._regrets.clear()
         effects, self._effects = self._effects, []
         for effect in effects:
             effect()
@@ -111,6 +116,11 @@ class Database:
             self._effects.append(effect)
         else:
             effect()
+
+    def after_rollback(self, regret: Callable[[], object]) -> None:
+        """Take back what no database does (a folder, something kept in memory), if it comes so."""
+        if self._db.in_transaction:
+            self._regrets.append(regret)
 
     def _translated(self, error: sqlite3.OperationalError) -> StoreFull | StoreBusy:
         if "full" in str(error):

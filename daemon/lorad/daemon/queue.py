@@ -122,8 +122,7 @@ class Queue:
             steps = job.max_train_steps  # the run told
         cause = ", ".join(f"{key} = {value}" for key, value in new.items())
         job = self.store.set_changes(job, merged, steps, cause=cause, actor=actor)
-        # Not before it is stored, or what is kept here would be another recipe than on disk.
-        self.store.after_commit(lambda: self._recipes.pop(job.id, None))
+        self.forget_recipe(job.id)
         log.info("job %d: set by %s: %s", job.id, actor, cause)
         self.tell(job, "set")
         return job
@@ -344,6 +343,11 @@ class Queue:
         except RecipeError as error:
             log.info("job %d: its recipe cannot be read: %s", job_id, error)
             return None
+
+    def forget_recipe(self, job_id: int) -> None:
+        """It is changed; and what this transaction reads of it is nothing if that fails."""
+        self._recipes.pop(job_id, None)
+        self.store.after_rollback(lambda: self._recipes.pop(job_id, None))
 
     def forget(self, job_id: int) -> None:
         """Drop what is kept in memory of a job."""

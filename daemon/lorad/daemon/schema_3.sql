@@ -18,4 +18,20 @@ CREATE TABLE settings (             -- of the whole queue
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 ALTER TABLE jobs ADD COLUMN saves INTEGER NOT NULL DEFAULT 0;    -- counts the calls for a checkpoint
+ALTER TABLE jobs ADD COLUMN removed REAL;       -- when; it is kept as long as that can be undone
+CREATE INDEX removed_jobs ON jobs (id) WHERE removed IS NOT NULL;
+CREATE TABLE edits (                            -- changes of the queue that can be taken back
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    said TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    time REAL NOT NULL
+);
+CREATE TABLE edited (                           -- what an edit did to each job
+    edit INTEGER NOT NULL REFERENCES edits (number) ON DELETE CASCADE,
+    job INTEGER NOT NULL,
+    before BLOB NOT NULL,                       -- lorad.daemon.edited.Look
+    after BLOB NOT NULL,
+    PRIMARY KEY (edit, job)
+) WITHOUT ROWID;
+CREATE INDEX edited_jobs ON edited (job);
 PRAGMA user_version = 3;

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lorad.daemon import rows
+from lorad.daemon.edited import Edited
 from lorad.daemon.grouped import Grouped
-from lorad.daemon.reported import Reported
 from lorad.daemon.rows import Attempt, NewJob, StoredRecipe
 from lorad.shared.errors import UnknownJob
 from lorad.shared.jobs import Job, Progress, Queued, Stashed, Status, state_of
@@ -24,7 +24,7 @@ REMEMBERED_SECONDS = 7 * 24 * 3600
 """How long a repeated command is recognised."""
 
 
-class Store(Reported, Grouped):
+class Store(Edited, Grouped):
     """All questions one may ask of the queue on disk, by name."""
 
     # -- jobs ---------------------------------------------------------------------------------
@@ -32,7 +32,8 @@ class Store(Reported, Grouped):
     def jobs(self) -> list[Job]:
         """All jobs, in the order of their priority and place."""
         found = self._db.execute(
-            f"SELECT {rows.JOB} FROM jobs ORDER BY priority DESC, position, id"
+            f"SELECT {rows.JOB} FROM jobs WHERE removed IS NULL"
+            " ORDER BY priority DESC, position, id"
         )
         return [rows.job(row) for row in found]
 
@@ -42,7 +43,9 @@ class Store(Reported, Grouped):
         Raises:
             UnknownJob: there is none of that number.
         """
-        row = self._db.execute(f"SELECT {rows.JOB} FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        row = self._db.execute(
+            f"SELECT {rows.JOB} FROM jobs WHERE id = ? AND removed IS NULL", (job_id,)
+        ).fetchone()
         if row is None:
             raise UnknownJob(id=job_id)
         return rows.job(row)
@@ -55,7 +58,7 @@ class Store(Reported, Grouped):
         """
         row = self._db.execute(
             "SELECT recipe, recipe_folder, changes, revision, samples, saves"
-            " FROM jobs WHERE id = ?",
+            " FROM jobs WHERE id = ? AND removed IS NULL",
             (job_id,),
         ).fetchone()
         if row is None:
@@ -125,9 +128,16 @@ class Store(Reported, Grouped):
             self._log(job_id, "", state_of(status), "add", "", actor)
         return self.job(job_id)
 
+    def folder(self, job_id: int) -> str:
+        """Where a job's files go, also that of one that is removed."""
+        row = self._db.execute("SELECT folder FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return "" if row is None else str(row[0])
+
     def writer(self, folder: Path) -> int | None:
         """The job that writes to a folder, if there is one."""
-        row = self._db.execute("SELECT id FROM jobs WHERE folder = ?", (str(folder),)).fetchone()
+        row = self._db.execute(
+            "SELECT id FROM jobs WHERE folder = ? AND removed IS NULL", (str(folder),)
+        ).fetchone()
         return None if row is None else int(row[0])
 
     def change(self, job: Job, status: Status, event: str, *, cause: str, actor: str) -> Job:
@@ -138,15 +148,6 @@ class Store(Reported, Grouped):
             )
             self._log(job.id, job.state, state_of(status), event, cause, actor)
         return self.job(job.id)
-
-    def _log(
-        self, job_id: int, before: str, after: str, event: str, cause: str, actor: str
-    ) -> None:
-        self._db.execute(
-            "INSERT INTO transitions (job, before, after, event, cause, actor, time)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (job_id, before, after, event, cause, actor, time.time()),
-        )
 
     def transitions(self, job_id: int) -> list[tuple[str, str, str]]:
         """What happened to a job: (before, event, after), oldest first."""
@@ -192,10 +193,10 @@ class Store(Reported, Grouped):
             )
 
     def remove(self, job: Job, actor: str) -> None:
-        """Forget the job; the log of changes keeps that it was there."""
+        """Out of the queue; it is forgotten when that cannot be undone any more."""
         with self.transaction():
             self._log(job.id, job.state, "", "rm", "", actor)
-            self._db.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
+            self._db.execute("UPDATE jobs SET removed = ? WHERE id = ?", (time.time(), job.id))
 
     # -- attempts -----------------------------------------------------------------------------
 

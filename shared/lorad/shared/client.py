@@ -10,6 +10,9 @@ A `Client` and its `Watch`es belong to one thread: ZeroMQ's sockets are not to b
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -31,19 +34,25 @@ from lorad.shared.messages import (
     AnyReply,
     AnyRequest,
     Attached,
+    Batch,
+    Batched,
     Chart,
+    CopyJob,
     DaemonInfo,
     Event,
     GetChart,
+    GetHistory,
     GetLog,
     GetMetrics,
     GetNotes,
     GetRecipe,
     GetSamples,
     GetStatus,
+    GetUndo,
     GroupRequest,
     Groups,
     Hello,
+    History,
     JobChanged,
     JobRemoved,
     Log,
@@ -55,6 +64,9 @@ from lorad.shared.messages import (
     Refused,
     Samples,
     Status,
+    Undo,
+    Undoable,
+    Undone,
     Welcome,
     Why,
     WhyJob,
@@ -192,7 +204,9 @@ class Client:
         # Without this a request for a daemon that is away waits here and reaches the next one.
         self._control.setsockopt(zmq.IMMEDIATE, 1)
         self._control.connect(self.home.control)
-        hello = Hello(protocol_min=PROTOCOL, protocol_max=PROTOCOL, client=self.name)
+        hello = Hello(
+            protocol_min=PROTOCOL, protocol_max=PROTOCOL, client=f"{self.name} {person()}"
+        )
         welcome = self._exchange(hello, uuid.uuid4().hex, "", 5.0)
         if not isinstance(welcome, Welcome):
             raise BadRequest(why=f"hello was answered by {type(welcome).__name__}")
@@ -231,6 +245,24 @@ class Client:
     def ask(
         self, request: GroupRequest, timeout: float = ..., command_id: str | None = ...
     ) -> Groups: ...
+    @overload
+    def ask(
+        self, request: CopyJob, timeout: float = ..., command_id: str | None = ...
+    ) -> Added: ...
+    @overload
+    def ask(
+        self, request: Batch, timeout: float = ..., command_id: str | None = ...
+    ) -> Batched: ...
+    @overload
+    def ask(
+        self, request: GetHistory, timeout: float = ..., command_id: str | None = ...
+    ) -> History: ...
+    @overload
+    def ask(
+        self, request: GetUndo, timeout: float = ..., command_id: str | None = ...
+    ) -> Undoable: ...
+    @overload
+    def ask(self, request: Undo, timeout: float = ..., command_id: str | None = ...) -> Undone: ...
     @overload
     def ask(self, request: GetLog, timeout: float = ..., command_id: str | None = ...) -> Log: ...
     @overload
@@ -349,6 +381,15 @@ class Client:
             points += more
             step = more[-1].step
         return points
+
+
+def person() -> str:
+    """Who sits here, as the queue's history names them: `anna@box`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def _find(status: Status, job_id: int) -> Job:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from lorad.shared.codec import Header
 from lorad.shared.errors import (
     BadRequest,
+    CannotUndo,
+    LoradError,
+    NothingDone,
     StaleEpoch,
 )
 from lorad.shared.messages import (
@@ -16,18 +19,24 @@ from lorad.shared.messages import (
     AddJob,
     AnyReply,
     AnyRequest,
+    Batch,
+    Batched,
     CancelJob,
+    CopyJob,
     Drain,
     EnqueueJob,
     GetChart,
+    GetHistory,
     GetLog,
     GetMetrics,
     GetNotes,
     GetRecipe,
     GetSamples,
     GetStatus,
+    GetUndo,
     Hello,
     HoldJob,
+    JobRequest,
     MoveJob,
     PauseGroup,
     PauseJob,
@@ -44,6 +53,7 @@ from lorad.shared.messages import (
     ShutDown,
     ShuttingDown,
     StashJob,
+    Undo,
     UpdateJob,
     WhyJob,
 )
@@ -52,6 +62,7 @@ if TYPE_CHECKING:
     from lorad.daemon.service import Service
 from lorad.daemon.handlers.adding import (
     add_job,
+    copy_job,
 )
 from lorad.daemon.handlers.grouping import (
     add_group,
@@ -64,6 +75,7 @@ from lorad.daemon.handlers.grouping import (
 )
 from lorad.daemon.handlers.reading import (
     get_chart,
+    get_history,
     get_log,
     get_metrics,
     get_notes,
@@ -88,6 +100,26 @@ from lorad.daemon.handlers.steering import (
     set_priority,
     stash_job,
 )
+from lorad.daemon.handlers.undoing import (
+    get_undo,
+    keep_edit,
+    look_before,
+    undo,
+)
+
+
+def batch(service: Service, request: Batch, actor: str) -> Batched:
+    """In the caller's transaction, so that one refusal takes all of them back."""
+    replies: list[Any] = []
+    for one in request.requests:
+        try:
+            replies.append(HANDLERS[type(one)](service, one, actor))
+        except LoradError as error:
+            why = str(error)
+            if isinstance(one, JobRequest) and f"ob {one.id}" not in why:
+                why = f"Job {one.id}: {why}"
+            raise NothingDone(why, len(request.requests), error.exit_code) from error
+    return Batched(replies=replies)
 
 
 def shut_down(service: Service, request: ShutDown, actor: str) -> ShuttingDown:
@@ -119,6 +151,11 @@ HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply]] = {
     SampleJob: sample_job,
     SaveJob: save_job,
     RemoveJob: remove_job,
+    CopyJob: copy_job,
+    Batch: batch,
+    GetUndo: get_undo,
+    Undo: undo,
+    GetHistory: get_history,
     GetRecipe: get_recipe,
     GetMetrics: get_metrics,
     GetChart: get_chart,
@@ -144,7 +181,13 @@ def handle(service: Service, request: AnyRequest, header: Header, actor: str) ->
         return reply
     if header.epoch not in ("", service.info.epoch):
         raise StaleEpoch
-    with service.store.transaction():
-        reply = handler(service, request, actor)
-        service.store.remember(header.id, reply)
+    try:
+        with service.store.transaction():
+            before = look_before(service, request)
+            reply = handler(service, request, actor)
+            keep_edit(service, request, reply, before, actor)
+            service.store.remember(header.id, reply)
+    except CannotUndo as error:
+        service.store.drop_edit(error.number)  # or it would bar the way to those before it
+        raise
     return reply

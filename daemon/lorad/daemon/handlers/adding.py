@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from pathlib import Path
@@ -19,8 +20,11 @@ from lorad.shared.errors import (
 from lorad.shared.messages import (
     Added,
     AddJob,
+    CopyJob,
 )
 from lorad.shared.recipe import parse_recipe
+from lorad.shared.recipe.changes import changed_source
+from lorad.shared.recipe.copies import copied_source, free_name
 
 if TYPE_CHECKING:
     from lorad.daemon.service import Service
@@ -40,6 +44,27 @@ def add_job(service: Service, request: AddJob, actor: str) -> Added:
         priority=request.priority,
         terms=read_terms(service, request, recipe),
     )
+    return _added(service, new, actor)
+
+
+def copy_job(service: Service, request: CopyJob, actor: str) -> Added:
+    job, stored = service.store.job(request.id), service.store.recipe(request.id)
+    names = {other.name for other in service.store.jobs()}
+    name = request.name or free_name(job.name, names)
+    text = copied_source(changed_source(stored.text, stored.changes), request.changes, name)
+    new = NewJob(
+        recipe=parse_recipe(text),
+        recipe_text=text,
+        recipe_folder=Path(stored.folder),
+        stash=request.stash,
+        priority=request.priority,
+        terms={"group": job.group, "gpus": job.gpus, "retries": job.retries},
+    )
+    refuse_too_wide(new.recipe.train.num_processes, service.gauges.newest.gpus)
+    return _added(service, new, actor)
+
+
+def _added(service: Service, new: NewJob, actor: str) -> Added:
     job = service.store.add(new, actor, lambda job_id: _claim(service, new, job_id))
     service.logs.remove(job.id)  # of a job of that number in an earlier queue
     service.queue.tell(job, "add")
@@ -59,8 +84,7 @@ def _claim(service: Service, new: NewJob, job_id: int) -> Path:
             suffix = f"-{again}" if again > 1 else ""
             folder = parent / f"{new.recipe.name}-{job_id}{suffix}"
             if not folder.exists():
-                service.make_output(folder)
-                return folder
+                return _made(service, folder)
     except OSError as error:
         where = new.recipe_folder / (wanted or "output")
         raise NotWritable(path=where, why=error.strerror) from error
@@ -72,5 +96,16 @@ def _claim_exactly(service: Service, folder: Path) -> Path:
         raise FolderTaken(id=writer, folder=folder)
     if any(folder.glob("checkpoint-*")):
         raise FolderUsed(folder=folder)
+    return _made(service, folder)
+
+
+def _made(service: Service, folder: Path) -> Path:
     service.make_output(folder)
+    service.store.after_rollback(lambda: remove_empty(folder))
     return folder
+
+
+def remove_empty(folder: Path) -> None:
+    """A folder that was made for a job which is none any more, unless something is in it."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()

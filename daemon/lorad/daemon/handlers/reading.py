@@ -8,12 +8,14 @@ from lorad.daemon import chart
 from lorad.daemon.logs import read_log
 from lorad.shared.errors import (
     RecipeError,
+    UnknownJob,
     UnsupportedProtocol,
 )
 from lorad.shared.messages import (
     PROTOCOL,
     Chart,
     GetChart,
+    GetHistory,
     GetLog,
     GetMetrics,
     GetNotes,
@@ -21,6 +23,7 @@ from lorad.shared.messages import (
     GetSamples,
     GetStatus,
     Hello,
+    History,
     Log,
     Metrics,
     Notes,
@@ -40,6 +43,7 @@ MAX_POINTS = 20_000
 MAX_WIDTH = 2000
 MAX_LOG_BYTES = 1 << 18
 MAX_NOTES = 1000
+MAX_CHANGES = 10_000
 
 
 def hello(service: Service, request: Hello, actor: str) -> Welcome:
@@ -105,6 +109,14 @@ def get_notes(service: Service, request: GetNotes, actor: str) -> Notes:
     service.store.job(request.id)
     limit = max(1, min(request.limit, MAX_NOTES))
     return Notes(notes=service.store.notes(request.id, limit))
+
+
+def get_history(service: Service, request: GetHistory, actor: str) -> History:
+    limit = max(1, min(request.limit, MAX_CHANGES))
+    found = service.store.history(request.id, limit)
+    if request.id and not found:
+        raise UnknownJob(id=request.id)
+    return History(changes=found)
 
 
 def get_log(service: Service, request: GetLog, actor: str) -> Log:

@@ -155,6 +155,5 @@ def remove_job(service: Service, request: RemoveJob, actor: str) -> Removed:
     release(service, job, actor)
     service.store.remove(job, actor)
     service.queue.forget(job.id)
-    service.store.after_commit(lambda: service.logs.remove(job.id))
     service.queue.publish(QUEUE_TOPIC, JobRemoved(id=job.id))
     return Removed(id=job.id)

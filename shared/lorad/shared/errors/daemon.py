@@ -150,6 +150,34 @@ class TooFewCards(DaemonError):
     exit_code = 2
 
 
+class NothingDone(DaemonError):
+    """{why} None of the {count} changes was made."""
+
+    def __init__(self, why: str, count: int, exit_code: int) -> None:
+        """`why` is the sentence of the first that is refused."""
+        super().__init__(why=why, count=count)
+        self.exit_code = exit_code
+
+
+class NothingToUndo(DaemonError):
+    """There is nothing to undo. What can be taken back: adding and removing jobs, their places,
+    priorities and recipes, stash and enqueue, as long as they have not run since."""
+
+
+class CannotUndo(DaemonError):
+    """It cannot be undone any more that {said}: {why}. `lorad undo` again takes back what was done
+    before it."""
+
+    def __init__(self, number: int, said: str, why: str) -> None:
+        """`number` is the edit's."""
+        super().__init__(said=said, why=why)
+        self.number = number
+
+
+class UndoneMeanwhile(DaemonError):
+    """The queue was changed meanwhile, so nothing was undone. Look at it and say it again."""
+
+
 class NoOutput(DaemonError):
     """Job {id} has no LoRA file yet. It writes the first one at its first checkpoint."""
 

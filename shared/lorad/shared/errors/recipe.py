@@ -39,6 +39,14 @@ class CannotChange(RecipeError):
     """`{key}` of a job cannot be changed: {why}. Add the recipe again with another one."""
 
 
+class SweepTooLarge(RecipeError):
+    """The sweep comes to {count} jobs, and {most} at once is the most. Take out some values."""
+
+
+class NoSweep(RecipeError):
+    """No key of the sweep has several values, such as `rank=8,16`. `lorad copy` makes one job."""
+
+
 class NotWritable(RecipeError):
     """{path} cannot be written: {why}."""
 

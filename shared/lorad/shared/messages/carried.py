@@ -80,6 +80,26 @@ class Note(Message, frozen=True):
     """When the daemon heard of it, in seconds since the epoch."""
 
 
+class QueueChange(Message, frozen=True):
+    """A line of the queue's history."""
+
+    id: int
+    """The job's."""
+    name: str
+    """The job's; empty where it is forgotten."""
+    time: float
+    """Seconds since the epoch."""
+    event: str
+    """The verb, or what happened: `pause`, `set`, `died`."""
+    before: str
+    """The state; empty before the job was added, and after it was removed."""
+    after: str
+    cause: str
+    """What exactly, or why; may be empty."""
+    actor: str
+    """Who: a client as it called itself in `Hello`, `scheduler`, `run` or `daemon`."""
+
+
 class DaemonInfo(Message, frozen=True):
     """The daemon about itself."""
 

@@ -6,7 +6,15 @@ from msgspec import field
 
 from lorad.shared.jobs import Gpu, Group, Host, Job
 from lorad.shared.messages.base import Message
-from lorad.shared.messages.carried import Column, DaemonInfo, Note, Point, SamplePicture, Validation
+from lorad.shared.messages.carried import (
+    Column,
+    DaemonInfo,
+    Note,
+    Point,
+    QueueChange,
+    SamplePicture,
+    Validation,
+)
 
 
 class Reply(Message, frozen=True):
@@ -128,6 +136,39 @@ class Log(Reply, frozen=True, tag="log"):
     text: str
 
 
+class Batched(Reply, frozen=True, tag="batched"):
+    """Answers `Batch`: one reply for each request."""
+
+    replies: list[Added | Accepted | Changed | Removed]
+
+
+class History(Reply, frozen=True, tag="history"):
+    """Answers `GetHistory`."""
+
+    changes: list[QueueChange]
+    """Oldest first."""
+
+
+class Undoable(Reply, frozen=True, tag="undoable"):
+    """Answers `GetUndo`."""
+
+    number: int
+    """0: there is nothing."""
+    said: str
+    """What was done, in a sentence."""
+    actor: str
+    time: float
+
+
+class Undone(Reply, frozen=True, tag="undone"):
+    """Answers `Undo`."""
+
+    said: str
+    """What was taken back, in a sentence."""
+    jobs: list[Job]
+    """As they are now; without those that are gone with it."""
+
+
 class ShuttingDown(Reply, frozen=True, tag="shutting_down"):
     """Answers `ShutDown`; the daemon goes when its runs have saved."""
 
@@ -150,5 +191,9 @@ AnyReply = (
     | Samples
     | Notes
     | Log
+    | Batched
+    | History
+    | Undoable
+    | Undone
     | ShuttingDown
 )

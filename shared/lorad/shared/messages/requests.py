@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import field
+
 from lorad.shared.jobs import DEFAULT_GROUP, OnFailure
 from lorad.shared.messages.base import Message
 
@@ -16,7 +18,7 @@ class Hello(Request, frozen=True, tag="hello"):
     protocol_min: int
     protocol_max: int
     client: str
-    """Program and version, for the log."""
+    """Program, user and host, such as `lorad anna@box`: who it was that changed something."""
 
 
 class GetStatus(Request, frozen=True, tag="get_status"):
@@ -211,6 +213,61 @@ class GetLog(JobRequest, frozen=True, tag="get_log"):
     limit: int = 65536
 
 
+class CopyJob(JobRequest, frozen=True, tag="copy_job"):
+    """Queue its recipe again as a new job, with its changes and others."""
+
+    changes: dict[str, str] = field(default_factory=dict)
+    """Any keys, also those that a job's own recipe keeps; values as TOML."""
+    name: str = ""
+    """Empty: the job's own with a number behind it."""
+    stash: bool = False
+    priority: int = 0
+
+
+class GetHistory(Request, frozen=True, tag="get_history"):
+    """Who changed what and when, the newest. Job 0 is all of them."""
+
+    id: int = 0
+    limit: int = 100
+
+
+class GetUndo(Request, frozen=True, tag="get_undo"):
+    """What `Undo` would take back."""
+
+
+class Undo(Request, frozen=True, tag="undo"):
+    """Take back the newest change of the queue."""
+
+    number: int = 0
+    """The one that is meant, as `GetUndo` answers; 0: whichever is the newest."""
+
+
+OneRequest = (
+    AddJob
+    | PauseJob
+    | HoldJob
+    | ResumeJob
+    | CancelJob
+    | RestartJob
+    | StashJob
+    | EnqueueJob
+    | MoveJob
+    | SetPriority
+    | SetJob
+    | SampleJob
+    | SaveJob
+    | RemoveJob
+    | CopyJob
+)
+"""What a batch is made of."""
+
+
+class Batch(Request, frozen=True, tag="batch"):
+    """All of these in their order, or none."""
+
+    requests: list[OneRequest]
+
+
 class ShutDown(Request, frozen=True, tag="shut_down"):
     """End the daemon: running jobs are paused and resumed by the next one."""
 
@@ -245,6 +302,11 @@ AnyRequest = (
     | SampleJob
     | SaveJob
     | RemoveJob
+    | CopyJob
+    | Batch
+    | GetUndo
+    | Undo
+    | GetHistory
     | GetRecipe
     | GetMetrics
     | GetChart
@@ -255,6 +317,16 @@ AnyRequest = (
 )
 
 READING = (
-    Hello, GetStatus, WhyJob, GetRecipe, GetMetrics, GetChart, GetSamples, GetNotes, GetLog,
-)  # fmt: skip
+    Hello,
+    GetStatus,
+    WhyJob,
+    GetRecipe,
+    GetMetrics,
+    GetChart,
+    GetSamples,
+    GetNotes,
+    GetLog,
+    GetHistory,
+    GetUndo,
+)
 """Requests that change nothing: nothing to remember of them."""

@@ -64,6 +64,8 @@ SECTIONS: dict[str, type[Struct]] = {"data": Data} | {
     for field in msgspec.structs.fields(Recipe)
     if isinstance(field.type, type) and issubclass(field.type, Struct)
 }
+SHORT = {"lr": "train.learning_rate"}
+"""As people say it."""
 KEY = re.compile(r"(\w+)(?:\[(\d+)\])?\.(\w+)")
 PLAIN = re.compile(r"[A-Za-z][\w./ -]*")
 """Text that is taken for what it is without quotes, which shells eat."""
@@ -98,16 +100,19 @@ def is_late(name: str) -> bool:
     return any(plain in (key, key.partition(".")[2]) for key in AT_THE_NEXT_START)
 
 
-def apply_changes(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
+def apply_changes(recipe: Recipe, changes: Mapping[str, str], *, free: bool = False) -> Recipe:
     """The recipe with other values, as thoroughly checked as a new one.
+
+    `free` also takes what a job's own recipe keeps: for one that has not begun to be a job.
 
     Raises:
         RecipeError: there is no such key, it may not change, or the value does not fit.
     """
     wanted = tables(recipe)
-    keys = _in_full(recipe, changes)
+    keys = _in_full(recipe, changes, free)
     for key, text in keys.items():
-        _refuse(key)
+        if not free:
+            _refuse(key)
         value = read_value(key, text)
         _put(wanted, key, value)
         if (other := EITHER.get(key)) is not None and other not in keys and value is not None:
@@ -115,16 +120,18 @@ def apply_changes(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
     return convert_recipe(wanted)
 
 
-def plain_changes(recipe: Recipe, changes: Mapping[str, str]) -> dict[str, str]:
+def plain_changes(
+    recipe: Recipe, changes: Mapping[str, str], *, free: bool = False
+) -> dict[str, str]:
     """The same changes with their keys in full and their values in one spelling."""
-    keys = _in_full(recipe, changes)
+    keys = _in_full(recipe, changes, free)
     return {key: as_toml(read_value(key, value)) for key, value in keys.items()}
 
 
-def _in_full(recipe: Recipe, changes: Mapping[str, str]) -> dict[str, str]:
+def _in_full(recipe: Recipe, changes: Mapping[str, str], free: bool) -> dict[str, str]:
     keys: dict[str, str] = {}
     for name, value in changes.items():
-        key = full_key(recipe, name)
+        key = full_key(recipe, name, free=free)
         if key in keys:
             raise WrongValue(key=_shown(key), why="it is set twice")
         keys[key] = value
@@ -137,7 +144,7 @@ def merge_changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[s
     return {key: value for key, value in before.items() if key not in gone} | dict(after)
 
 
-def changed_source(source: str, changes: Mapping[str, str]) -> str:
+def changed_source(source: str, changes: Mapping[str, str], *, free: bool = False) -> str:
     """The recipe's own text with the changes (keys in full) in their places.
 
     Where its way of writing is too much for that, the whole recipe in another one.
@@ -146,7 +153,7 @@ def changed_source(source: str, changes: Mapping[str, str]) -> str:
         RecipeError: as `apply_changes`.
     """
     recipe = parse_recipe(source)
-    wanted = apply_changes(recipe, changes)
+    wanted = apply_changes(recipe, changes, free=free)
     text = source
     for key, value in changes.items():
         unset = read_value(key, value) is None
@@ -186,8 +193,10 @@ def may_change(key: str) -> bool:
     return found is not None and found[3] in MAY_CHANGE.get(found[1], ())
 
 
-def full_key(recipe: Recipe, name: str) -> str:
+def full_key(recipe: Recipe, name: str, *, free: bool = False) -> str:
     """The key with its table, and with its number where there are several sets of pictures.
+
+    `free`: of all keys, not just of those that may change.
 
     Raises:
         UnknownKey: there is none; the nearest is named.
@@ -196,6 +205,7 @@ def full_key(recipe: Recipe, name: str) -> str:
     """
     if name == "name":
         return name
+    name = SHORT.get(name, name)
     if name in SECTIONS:
         why = f"it is a table; set one of its keys, such as {name}.{_first(name)}"
         raise WrongValue(key=name, why=why)
@@ -203,7 +213,7 @@ def full_key(recipe: Recipe, name: str) -> str:
     if found is None:
         keys = [f"{table}.{name}" for table, kind in SECTIONS.items()
                 if name in kind.__struct_fields__]  # fmt: skip
-        offered = [f"`{key}`" for key in keys if may_change(key)]
+        offered = [f"`{key}`" for key in keys if free or may_change(key)]
         if len(keys) > 1 and offered:
             raise KeyUnclear(key=name, names=" or ".join(offered))
         if not keys:
@@ -300,6 +310,9 @@ def tables(recipe: Recipe) -> dict[str, Any]:
 
 
 def _put(tables: dict[str, Any], key: str, value: Any) -> None:
+    if key == "name":
+        tables[key] = value
+        return
     found = KEY.fullmatch(key)
     assert found is not None, key
     table = tables[found[1]]

@@ -85,7 +85,7 @@ def with_key(source: str, table: str, field: str, value: str | None, mark: str =
     It goes by lines, so whoever calls it reads the text again and looks whether it came true.
     """
     lines = source.splitlines()
-    header = _header(lines, table)
+    header = _header(lines, table) if table else -1
     line = f"{field} = {value}{mark}"
     if header is None:
         return source if value is None else "\n".join([*lines, "", f"[{table}]", line, ""]).lstrip()

@@ -1,0 +1,213 @@
+"""Several changes as one, and the newest taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lorad.daemon import rows
+from lorad.daemon.edited import Edit, Look
+from lorad.daemon.handlers.adding import remove_empty
+from lorad.shared.clean import clean_line
+from lorad.shared.errors import CannotUndo, NothingToUndo, UndoneMeanwhile, UnknownJob
+from lorad.shared.jobs import Job, state_of
+from lorad.shared.messages import (
+    QUEUE_TOPIC,
+    Added,
+    AddJob,
+    AnyReply,
+    AnyRequest,
+    Batch,
+    Batched,
+    CancelJob,
+    CopyJob,
+    EnqueueJob,
+    GetUndo,
+    JobRemoved,
+    JobRequest,
+    MoveJob,
+    RemoveJob,
+    ResumeJob,
+    SetJob,
+    SetPriority,
+    StashJob,
+    Undo,
+    Undoable,
+    Undone,
+)
+
+if TYPE_CHECKING:
+    from lorad.daemon.service import Service
+
+DONE_TO: dict[type[AnyRequest], str] = {
+    AddJob: "added",
+    CopyJob: "added",
+    MoveJob: "moved",
+    SetPriority: "given another priority",
+    SetJob: "changed",
+    StashJob: "stashed",
+    EnqueueJob: "enqueued",
+    ResumeJob: "resumed",
+    CancelJob: "cancelled",
+    RemoveJob: "removed",
+}
+"""What can be taken back of a job without a process, and how sentences call it."""
+NAMED = 5
+"""Jobs that a sentence names; the others are counted."""
+
+
+class Before(NamedTuple):
+    """A job as a command finds it."""
+
+    name: str
+    look: Look | None
+
+
+# -- keeping -------------------------------------------------------------------------------------
+
+
+def look_before(service: Service, request: AnyRequest) -> dict[int, Before]:
+    """The jobs that the request may change, as they are now; those with a process are no edits."""
+    found = {}
+    for one in _each(request):
+        if type(one) in DONE_TO and isinstance(one, JobRequest) and not isinstance(one, CopyJob):
+            try:
+                job = service.store.job(one.id)
+            except UnknownJob:
+                continue  # the handler says so
+            if job.process is None:
+                found[job.id] = Before(job.name, service.store.look(job.id))
+    return found
+
+
+def keep_edit(
+    service: Service,
+    request: AnyRequest,
+    reply: AnyReply,
+    before: dict[int, Before],
+    actor: str,
+) -> None:
+    """Remember what the request did, and forget for good what nobody can bring back."""
+    done: dict[str, dict[int, str]] = {}
+    looks: dict[int, tuple[Look, Look]] = {}
+    replies = reply.replies if isinstance(reply, Batched) else [reply]
+    for one, answer in zip(_each(request), replies, strict=True):
+        if isinstance(answer, Added):
+            id, name = answer.job.id, answer.job.name
+            if (after := service.store.look(id)) is not None:
+                looks[id] = (_removed(after, answer.job.created), after)
+        elif isinstance(one, JobRequest) and (was := before.get(one.id)) is not None:
+            id, name = one.id, was.name
+            if was.look is not None and (after := service.store.look(id)) is not None:
+                looks[id] = (was.look, after)
+        else:
+            continue
+        if type(one) in DONE_TO:
+            done.setdefault(DONE_TO[type(one)], {})[id] = name
+    if not looks:
+        return
+    said = ", ".join(_sentence(jobs, word) for word, jobs in done.items())
+    service.store.keep_edit(said, actor, looks)
+    for id in service.store.forget_removed():
+        service.store.after_commit(lambda id=id: service.logs.remove(id))  # type: ignore[misc]
+
+
+def _each(request: AnyRequest) -> Iterable[AnyRequest]:
+    return request.requests if isinstance(request, Batch) else [request]
+
+
+def _removed(look: Look, when: float) -> Look:
+    return Look({**look.columns, "removed": when}, look.attempts)
+
+
+def _sentence(jobs: dict[int, str], word: str) -> str:
+    named = [f"{id} ({clean_line(name)})" for id, name in list(jobs.items())[:NAMED]]
+    if len(jobs) > NAMED:
+        named.append(f"{len(jobs) - NAMED} more")
+    if len(named) == 1:
+        return f"job {named[0]} was {word}"
+    return f"jobs {', '.join(named[:-1])} and {named[-1]} were {word}"
+
+
+# -- taking back ---------------------------------------------------------------------------------
+
+
+def get_undo(service: Service, request: GetUndo, actor: str) -> Undoable:
+    edit = service.store.newest_edit()
+    if edit is None:
+        return Undoable(number=0, said="", actor="", time=0.0)
+    return Undoable(number=edit.number, said=edit.said, actor=edit.actor, time=edit.time)
+
+
+def undo(service: Service, request: Undo, actor: str) -> Undone:
+    edit = service.store.newest_edit()
+    if request.number and (edit is None or request.number != edit.number):
+        raise UndoneMeanwhile
+    if edit is None:
+        raise NothingToUndo
+    edited = service.store.edited(edit.number)
+    for job_id, before, after in edited:
+        if why := _moved_on(service, job_id, before, after):
+            raise CannotUndo(edit.number, edit.said, why)
+    jobs = [_put_back(service, edit, job_id, before, actor) for job_id, before, _ in edited]
+    service.store.drop_edit(edit.number)
+    return Undone(said=edit.said, jobs=[job for job in jobs if job is not None])
+
+
+def _moved_on(service: Service, job_id: int, before: Look, after: Look) -> str:
+    """Why a job cannot go back; empty if it can."""
+    now = service.store.look(job_id)
+    if now is None:
+        return f"job {job_id} is forgotten"
+    if now.columns["removed"] is not None and "removed" not in after.columns:
+        return f"job {job_id} was removed"
+    if now.attempts != after.attempts:
+        return f"job {job_id} was started since"
+    for column, value in after.columns.items():
+        if column == "status":
+            state, then = _state(now), _state(after)
+            if state != then:
+                return f"job {job_id} is {state} now"
+        elif now.columns[column] != value:
+            return f"job {job_id} was changed since"
+    if after.columns.get("removed") and (writer := _writer(service, job_id)) is not None:
+        return f"job {writer} writes to the folder of job {job_id} now"
+    return ""
+
+
+def _state(look: Look) -> str:
+    status = look.columns["status"]
+    assert isinstance(status, bytes)
+    return state_of(rows.statuses.decode(status))
+
+
+def _writer(service: Service, job_id: int) -> int | None:
+    """Who took the folder of a job that was removed."""
+    return service.store.writer(Path(service.store.folder(job_id)))
+
+
+def _put_back(service: Service, edit: Edit, job_id: int, before: Look, actor: str) -> Job | None:
+    """The job as it was; none where it is gone with that."""
+    store, queue = service.store, service.queue
+    was = _state_now(service, job_id)
+    store.put_back(job_id, before)
+    queue.forget_recipe(job_id)
+    now = _state_now(service, job_id)
+    store.log_undo(job_id, was, now, edit.said, actor)
+    if now:
+        job = store.job(job_id)
+        queue.tell(job, "undo")
+        return job
+    folder = Path(store.folder(job_id))
+    store.after_commit(lambda: remove_empty(folder))
+    queue.forget(job_id)
+    queue.publish(QUEUE_TOPIC, JobRemoved(id=job_id))
+    return None
+
+
+def _state_now(service: Service, job_id: int) -> str:
+    try:
+        return service.store.job(job_id).state
+    except UnknownJob:
+        return ""

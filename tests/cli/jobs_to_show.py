@@ -15,6 +15,7 @@ STATUSES: list[jobs.Status] = [
     jobs.Queued(cause="its run died at step 120"),
     jobs.Starting(process=PROCESS),
     jobs.Running(process=PROCESS),
+    jobs.Held(process=PROCESS),
     jobs.Pausing(process=PROCESS),
     jobs.Paused(cause="the disk was full"),
     jobs.Finishing(process=PROCESS),

@@ -39,6 +39,8 @@ FIELDS = [
     "start_after",
     "wanted_gpus",
     "retries",
+    "saved_step",
+    "saved",
 ]
 
 

@@ -16,7 +16,7 @@ from cli.conftest import Lorad
         (["pause", "abc"], 2, "`abc` is no job number. `lorad status` lists the jobs."),
         (["pause", "0"], 2, "`0` is no job number."),
         (["status", "²"], 2, "`²` is no job number."),
-        (["pause"], 2, "ID is missing."),
+        (["pause"], 2, "Say the numbers of jobs, or --all."),
         (["pause", "1", "--nowait"], 2, "`--nowait` means nothing here. Did you mean `--no-wait`?"),
         (["status", "--jso"], 2, "`--jso` means nothing here. Did you mean `--json`?"),
         (["add", "x.toml", "--priority", "high"], 2, "`high` is no whole number."),

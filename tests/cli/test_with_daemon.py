@@ -117,12 +117,83 @@ def test_changes_that_cannot_be(
     assert (ended.returncode, ended.stdout) == (code, "")
 
 
-def test_one_wrong_number_keeps_none_from_the_rest(lorad: Lorad, daemon: Home) -> None:
+def test_one_wrong_number_keeps_all_as_they_are(lorad: Lorad, daemon: Home) -> None:
     lorad("add", "mono.toml", "--stash")
     ended = lorad("cancel", "9", "1")
     assert ended.returncode == 2
-    assert ended.stderr == "lorad: There is no job 9. `lorad status` lists the jobs.\n"
-    assert ended.stdout == "Job 1 (mono) is cancelled.\n"
+    assert ended.stderr == (
+        "lorad: There is no job 9. `lorad status` lists the jobs. None of the 2 changes was made.\n"
+    )
+    assert ended.stdout == ""
+    assert "stashed" in lorad("status", "1").stdout
+    assert lorad("cancel", "1", "1").stdout == "Job 1 (mono) is cancelled.\n"
+
+
+def states(lorad: Lorad) -> list[str]:
+    jobs = json.loads(lorad("status", "--json").stdout)["jobs"]
+    return [f"{job['id']} {job['state']}" for job in jobs]
+
+
+def test_all_that_can_be(lorad: Lorad, daemon: Home) -> None:
+    for _ in range(3):
+        lorad("add", "mono.toml", "--stash")
+    lorad("cancel", "2")
+    assert lorad("cancel", "--all").stdout == (
+        "Job 1 (mono) is cancelled.\nJob 3 (mono) is cancelled.\n"
+    )
+    nobody = lorad("hold", "--all", "--json")
+    assert (nobody.returncode, nobody.stderr) == (0, "No job can be held now.\n")
+    assert json.loads(nobody.stdout)["jobs"] == []
+    lorad("add", "mono.toml", "--stash")
+    assert json.loads(lorad("rm", "--all", "--json").stdout)["removed"] == [1, 2, 3]
+    assert states(lorad) == ["4 stashed"]
+    assert lorad("rm").stderr.startswith("lorad: Say the numbers of jobs, or --all.")
+    assert lorad("rm", "1", "--all").returncode == 2
+
+
+def test_several_have_another_priority_recipe_and_place(lorad: Lorad, daemon: Home) -> None:
+    for _ in range(3):
+        lorad("add", "mono.toml", "--stash")
+    assert lorad("priority", "1", "3", "2").stdout == (
+        "Job 1 (mono) has priority 2 now.\nJob 3 (mono) has priority 2 now.\n"
+    )
+    assert lorad("set", "1", "2", "lr=1e-3", "keep=4").stdout == (
+        "Job 1 (mono) has lr = 1e-3, keep = 4.\nJob 2 (mono) has lr = 1e-3, keep = 4.\n"
+    )
+    assert lorad("undo", "--show").stdout.startswith(
+        "Next to undo: jobs 1 (mono) and 2 (mono) were changed (by lorad "
+    )
+    assert lorad("undo").stdout == "Undone: jobs 1 (mono) and 2 (mono) were changed.\n"
+    assert [job["id"] for job in json.loads(lorad("undo", "--json").stdout)["jobs"]] == [1, 3]
+    history = json.loads(lorad("history", "1", "--json").stdout)["changes"]
+    assert [change["event"] for change in history] == ["add", "priority", "set", "undo", "undo"]
+    lines = lorad("history", "-n", "2").stdout.splitlines()
+    assert [line.split("\t")[1:4] for line in lines] == [
+        ["1 (mono)", "undo", "stashed"],
+        ["3 (mono)", "undo", "stashed"],
+    ]
+
+
+def test_copies_and_sweeps(lorad: Lorad, daemon: Home, work: Path) -> None:
+    lorad("add", "mono.toml", "--stash")
+    assert lorad("copy", "1", "rank=8", "--stash").stdout == "Job 2 (mono-2) is stashed.\n"
+    swept = lorad("sweep", "1", "lr=1e-4,5e-5", "rank=8,16", "max_train_steps=3", "--stash")
+    names = ["mono-lr1e-4-rank8", "mono-lr1e-4-rank16", "mono-lr5e-5-rank8", "mono-lr5e-5-rank16"]
+    assert swept.stdout == "".join(
+        f"Job {number} ({name}) is stashed.\n" for number, name in enumerate(names, 3)
+    )
+    assert lorad("sweep", "mono.toml", "seed=1,2", "--stash").stderr.startswith(
+        "lorad: There are several keys `seed` in a recipe. Say `train.seed` or "
+    )
+    assert lorad("sweep", "mono.toml", "train.seed=1,2", "--stash", "-q").stdout == "7\n8\n"
+    assert (work / "output" / "mono-seed2-8").is_dir()
+    wrong = lorad("sweep", "1", "rank=8,none", "--stash")
+    assert wrong.stderr.startswith("lorad: The recipe's `lora.rank` does not fit")
+    assert wrong.returncode == 2
+    assert lorad("sweep", "1", "rank=8").stderr.startswith("lorad: No key of the sweep has several")
+    assert lorad("undo").stdout == ("Undone: jobs 7 (mono-seed1) and 8 (mono-seed2) were added.\n")
+    assert len(states(lorad)) == 6
+    assert not (work / "output" / "mono-seed2-8").exists()
 
 
 @pytest.mark.parametrize(

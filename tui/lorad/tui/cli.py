@@ -29,7 +29,8 @@ lorad: LoRA fine-tuning of Stable Diffusion, with a queue and a live dashboard
 """
 
 FOOT = """\
-Other tools' words work too: ps, logs, start, stop, kill, remove, attach.
+Other tools' words work too: ps, logs, start, stop, kill, remove, attach,
+duplicate.
 Exit codes: 0 fine, 1 the job or operation failed, 2 usage, recipe or unknown
             job, 3 no daemon to reach, 130 interrupted.
 Every reading verb takes --json. LORAD_HOME moves the daemon's folder.

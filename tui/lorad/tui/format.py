@@ -26,6 +26,7 @@ LOOKS: dict[State, tuple[str, str]] = {
     "queued": ("○", "text"),
     "starting": ("◔", "accent"),
     "running": ("●", "accent"),
+    "held": ("◉", "warn"),
     "pausing": ("◑", "warn"),
     "paused": ("‖", "warn"),
     "finishing": ("◕", "accent"),
@@ -147,7 +148,8 @@ def note(job: Job) -> str:
     if isinstance(job.status, Finishing) and job.status.outcome == "cancelled":
         return clean_line(job.progress.phase) or "saving what there is"
     if isinstance(job.status, Active):
-        return clean_line(job.progress.phase)
+        phase = clean_line(job.progress.phase)
+        return "" if phase == job.state else phase  # once is enough
     if isinstance(job.status, Cancelled) and job.progress.step:
         return f"stopped at step {job.progress.step}"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,7 @@ def batch(service: Service, request: Batch, actor: str) -> Batched:
             replies.append(HANDLERS[type(one)](service, one, actor))
         except LoradError as error:
             why = str(error)
-            if isinstance(one, JobRequest) and f"ob {one.id}" not in why:
+            if isinstance(one, JobRequest) and not re.search(rf"[Jj]ob {one.id}\b", why):
                 why = f"Job {one.id}: {why}"
             raise NothingDone(why, len(request.requests), error.exit_code) from error
     return Batched(replies=replies)

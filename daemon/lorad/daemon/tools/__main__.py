@@ -22,7 +22,7 @@ def main() -> int:
         if args.verb == "check":
             from lorad.daemon.tools.check import check
 
-            return check(args.file, as_json=args.json)
+            return check(args.file, as_json=args.json, folder=args.folder)
         if args.verb in ("convert", "merge", "push"):
             print(_lora(args))
             return 0
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     check = verbs.add_parser("check", help="look a recipe and its data over without training")
     check.add_argument("file", type=Path)
     check.add_argument("--json", action="store_true")
+    check.add_argument("--folder", type=Path, help="of a recipe from stdin (FILE is -)")
     generate = verbs.add_parser("generate", help="draw a picture with a LoRA")
     whose = generate.add_mutually_exclusive_group(required=True)
     whose.add_argument("--folder", type=Path, help="a job's output")

@@ -31,9 +31,8 @@ class Report(DataReport, kw_only=True):
     base: str = ""
 
 
-def report_on(file: Path, recipe: Recipe, looking: Looking) -> Report:
+def report_on(file: Path, folder: Path, recipe: Recipe, looking: Looking) -> Report:
     """All that keeps the recipe from being trained, and what it would be trained on."""
-    folder = file.absolute().parent
     problems = _check_model(recipe, folder)
     ports = ports_of(recipe, folder, memory_needed(recipe, LARGEST_CARD))
     report = survey(recipe, looking, ports).report

@@ -98,8 +98,8 @@ def variants(recipe: Recipe, axes: Mapping[str, str]) -> list[Variant]:
     return found
 
 
-def split_values(text: str) -> list[str]:
-    """What commas part, but none in quotes or brackets."""
+def split_values(text: str, mark: str = ",") -> list[str]:
+    """What commas (or another character) part, but none in quotes or brackets."""
     parts, depth, quote = [""], 0, ""
     for one in text:
         if quote:
@@ -110,7 +110,7 @@ def split_values(text: str) -> list[str]:
             depth += 1
         elif one in "]}":
             depth -= 1
-        elif one == "," and depth == 0:
+        elif one == mark and depth == 0:
             parts.append("")
             continue
         parts[-1] += one

@@ -60,9 +60,36 @@ def add_id(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", type=job_id, help="the job's number")
 
 
-def add_ids(parser: argparse.ArgumentParser) -> None:
-    """One job or more."""
-    parser.add_argument("ids", metavar="ID", type=job_id, nargs="+", help="a job's number")
+def add_ids(parser: argparse.ArgumentParser, or_all: str = "") -> None:
+    """One job or more; `or_all` says whom `--all` means, where there is such an option."""
+    if not or_all:
+        parser.add_argument("ids", metavar="ID", type=job_id, nargs="+", help="a job's number")
+        return
+    parser.add_argument("ids", metavar="ID", type=job_id, nargs="*", help="a job's number")
+    parser.add_argument("--all", action="store_true", help=or_all)
+    parser.set_defaults(usage_error=parser.error)
+
+
+def change(text: str) -> tuple[str, str]:
+    """A key and its value."""
+    key, sign, value = text.partition("=")
+    if not (sign and key.strip() and value.strip()):
+        raise argparse.ArgumentTypeError(f"`{text}` is no KEY=VALUE, such as learning_rate=5e-5.")
+    return key.strip(), value.strip()
+
+
+def add_changes(parser: argparse.ArgumentParser, *, least: str, help: str) -> None:
+    """Keys with values; `least` is `+` or `*`."""
+    parser.add_argument("changes", metavar="KEY=VALUE", type=change, nargs=least, help=help)
+    parser.set_defaults(usage_error=parser.error)
+
+
+def changes_of(args: argparse.Namespace) -> dict[str, str]:
+    """The keys and their values, each key once."""
+    changes: dict[str, str] = dict(args.changes)
+    if len(changes) < len(args.changes):
+        args.usage_error("say each key once")
+    return changes
 
 
 def add_file(parser: argparse.ArgumentParser) -> None:

@@ -61,6 +61,8 @@ def job_fields(job: Job) -> dict[str, Any]:
         "start_after": job.start_after,
         "wanted_gpus": list(job.gpus),
         "retries": job.retries,
+        "saved_step": progress.saved_step,
+        "saved": progress.saved,
     }
 
 

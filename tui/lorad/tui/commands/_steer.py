@@ -1,57 +1,82 @@
-"""What the verbs that change jobs share: ask for each, wait until it is so, say so."""
+"""What the verbs that change jobs share: ask for all at once, wait until it is so, say so."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from lorad.shared.client import Client
-from lorad.shared.errors import LoradError
 from lorad.shared.jobs import Ended, Failed, Job, State
-from lorad.shared.messages import Accepted, AnyRequest, Changed
-from lorad.tui.cli import complain
+from lorad.shared.lifecycle import PARTICIPLES, can
+from lorad.shared.messages import AnyReply, Batch, GetStatus, OneRequest, Removed
 from lorad.tui.commands import _json
 from lorad.tui.commands._arguments import add_ids, add_json, connect, print_document, say, title
+
+MEANT: dict[str, frozenset[State]] = {
+    "resume": frozenset({"paused", "held"}),
+    "restart": frozenset({"failed"}),
+    "rm": frozenset({"done", "failed", "cancelled"}),
+}
+"""Whom `--all` means, where that is not everybody who can."""
 
 
 class Order(NamedTuple):
     """A verb on jobs."""
 
-    request: Callable[[int], AnyRequest]
-    until: frozenset[State] = frozenset()
-    """Reached before the verb returns; empty: what the daemon answered is all there is."""
+    verb: str
+    request: Callable[[int], OneRequest]
+    until: Callable[[Job, Job], bool] | None = None
+    """Of a job then and now: whether the verb returns; none: what the daemon answered is all."""
+
+
+def reached(state: State) -> Callable[[Job, Job], bool]:
+    """Until a job is in this state, or it is decided that it will not be."""
+    return lambda then, now: now.state == state or isinstance(now.status, Ended)
 
 
 def add_arguments(parser: argparse.ArgumentParser, waits: bool = False) -> None:
-    """One job or more."""
-    add_ids(parser)
+    """One job or more, or all."""
+    verb = parser.prog.rpartition(" ")[2]
+    states = MEANT.get(verb)
+    whom = "every job that can be" if states is None else " and ".join(sorted(states))
+    add_ids(parser, or_all=f"instead of numbers: {whom}")
     add_json(parser)
     if waits:
         parser.add_argument("--no-wait", action="store_true", help="return before it is so")
 
 
-def steer(args: argparse.Namespace, order: Order) -> int:
-    """Ask for every job, then wait for them together; one that fails keeps none from the rest."""
-    code, jobs = 0, []
+def steer(args: argparse.Namespace, order: Order, told: Callable[[Job], str] | None = None) -> int:
+    """Ask for all jobs in one go, all or none, then wait for them together."""
     with connect() as daemon:
-        for job_id in args.ids:
-            try:
-                jobs.append(_ask(daemon, order.request(job_id)))
-            except LoradError as error:
-                complain(str(error))
-                code = max(code, error.exit_code)
+        jobs = ask_all(daemon, [order.request(id) for id in whom(args, daemon, order.verb)])
         if order.until and not getattr(args, "no_wait", False):
             jobs = [wait_for(daemon, job, order.until) for job in jobs]
-    show(args, jobs, sentence)
-    return max([code, *(1 for job in jobs if isinstance(job.status, Failed))])
+    show(args, jobs, told or sentence)
+    return max([0, *(1 for job in jobs if isinstance(job.status, Failed))])
 
 
-def arrange(args: argparse.Namespace, request: AnyRequest, told: Callable[[Job], str]) -> int:
+def whom(args: argparse.Namespace, daemon: Client, verb: str) -> list[int]:
+    """The jobs that are meant, each once."""
+    if bool(args.ids) == args.all:
+        args.usage_error("say the numbers of jobs, or --all")
+    if not args.all:
+        return list(dict.fromkeys(args.ids))
+    meant = MEANT.get(verb)
+    jobs = daemon.ask(GetStatus()).jobs
+    ids = [job.id for job in jobs if (job.state in meant if meant else can(job.state, verb))]
+    if not ids:
+        say(f"No job can be {PARTICIPLES[verb]} now.")
+    return ids
+
+
+def arrange(
+    args: argparse.Namespace, requests: Sequence[OneRequest], told: Callable[[Job], str]
+) -> int:
     """Ask for what is done at once, and say what came of it."""
     with connect() as daemon:
-        job = _ask(daemon, request)
-    show(args, [job], told)
+        jobs = ask_all(daemon, requests)
+    show(args, list({job.id: job for job in jobs}.values()), told)
     return 0
 
 
@@ -64,22 +89,39 @@ def show(args: argparse.Namespace, jobs: list[Job], told: Callable[[Job], str]) 
         print(told(job))
 
 
-def _ask(daemon: Client, request: AnyRequest) -> Job:
-    reply = daemon.ask(request)
-    assert isinstance(reply, Accepted | Changed), reply
-    return reply.job
+def ask_all(daemon: Client, requests: Sequence[OneRequest]) -> list[Job]:
+    """Ask for all or none; the jobs, without those that are gone with it.
+
+    Raises:
+        RequestRefused: nothing was changed.
+    """
+    if not requests:
+        return []
+    replies: Sequence[AnyReply]
+    if len(requests) == 1:
+        replies = [daemon.ask(requests[0])]
+    else:
+        replies = daemon.ask(Batch(requests=list(requests))).replies
+    return [job_of(reply) for reply in replies if not isinstance(reply, Removed)]
 
 
-def wait_for(daemon: Client, job: Job, states: frozenset[State]) -> Job:
-    """The job once it is in one of the states, or has ended, or is gone."""
-    if job.state in states:
-        return job
-    told = ""
+def job_of(reply: AnyReply) -> Job:
+    """The job in a reply."""
+    job = getattr(reply, "job", None)
+    assert isinstance(job, Job), reply
+    return job
+
+
+def wait_for(daemon: Client, then: Job, until: Callable[[Job, Job], bool]) -> Job:
+    """The job once it is so, or is gone."""
+    if until(then, then):
+        return then
+    job, told = then, ""
     for heard in daemon.follow(job.id):
         if not isinstance(heard, Job):
             continue
         job = heard
-        if job.state in states or isinstance(job.status, Ended):
+        if until(then, job) or isinstance(job.status, Ended):
             break
         if job.state != told and not told:
             say(f"{title(job)} is {job.state} …")
@@ -90,7 +132,7 @@ def wait_for(daemon: Client, job: Job, states: frozenset[State]) -> Job:
 def sentence(job: Job) -> str:
     """Where a job is now."""
     why = job.reason
-    shown = job.progress.step and job.state in ("paused", "cancelled")
+    shown = job.progress.step and job.state in ("paused", "held", "cancelled")
     of = "" if job.max_train_steps is None else f"/{job.max_train_steps}"
     at = f" at step {job.progress.step}{of}" if shown else ""
     return f"{title(job)} is {job.state}{at}" + (f": {why}" if why else ".")

@@ -20,6 +20,11 @@ def require_training() -> None:
         raise TrainingNotInstalled(missing="torch")
 
 
+def tool_command(*words: str) -> list[str]:
+    """The command line of a heavy verb."""
+    return [sys.executable, "-m", "lorad.daemon.tools", *words]
+
+
 def run_tool(*words: str) -> int:
     """Run `lorad.daemon.tools` on this terminal; its exit code.
 
@@ -28,7 +33,7 @@ def run_tool(*words: str) -> int:
     """
     require_training()
     sys.stdout.flush()
-    process = subprocess.Popen([sys.executable, "-m", "lorad.daemon.tools", *words])
+    process = subprocess.Popen(tool_command(*words))
     try:
         code = process.wait()
     except KeyboardInterrupt:

@@ -19,5 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask, and return when they have ended."""
     force: bool = args.force
-    order = _steer.Order(lambda job_id: CancelJob(id=job_id, force=force), frozenset({"cancelled"}))
+    order = _steer.Order(
+        "cancel", lambda job_id: CancelJob(id=job_id, force=force), _steer.reached("cancelled")
+    )
     return _steer.steer(args, order)

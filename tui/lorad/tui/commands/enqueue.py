@@ -12,4 +12,4 @@ __all__ = ["add_arguments", "run"]
 
 def run(args: argparse.Namespace) -> int:
     """Ask for each job."""
-    return steer(args, Order(lambda job_id: EnqueueJob(id=job_id)))
+    return steer(args, Order("enqueue", lambda job_id: EnqueueJob(id=job_id)))

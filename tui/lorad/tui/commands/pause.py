@@ -15,5 +15,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask, and return when the devices are free: scripts want to use them next."""
-    order = _steer.Order(lambda job_id: PauseJob(id=job_id), frozenset({"paused"}))
+    order = _steer.Order("pause", lambda job_id: PauseJob(id=job_id), _steer.reached("paused"))
     return _steer.steer(args, order)

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """List them; a terminal sees the newest, too."""
     if args.now:
         request = SampleJob(id=args.id)
-        return arrange(args, request, lambda job: f"{title(job)} draws them after this step.")
+        return arrange(args, [request], lambda job: f"{title(job)} draws them after this step.")
     with connect() as daemon:
         daemon.job(args.id)  # a wrong number is told
         pictures = daemon.ask(GetSamples(id=args.id, newest=args.newest)).pictures

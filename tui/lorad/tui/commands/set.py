@@ -1,4 +1,4 @@
-"""`lorad set`: change some of a job's recipe, also while it runs."""
+"""`lorad set`: change some of jobs' recipes, also while they run."""
 
 from __future__ import annotations
 
@@ -9,43 +9,41 @@ from lorad.shared.clean import clean_line
 from lorad.shared.jobs import Job
 from lorad.shared.messages import SetJob
 from lorad.shared.recipe.changes import is_late
-from lorad.tui.commands._arguments import add_id, add_json, title
+from lorad.tui.commands._arguments import add_json, change, changes_of, job_id, title
 from lorad.tui.commands._steer import arrange
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A job, and keys with their new values."""
-    add_id(parser)
+    """Jobs, and keys with their new values."""
     parser.add_argument(
-        "changes",
-        metavar="KEY=VALUE",
-        type=change,
+        "words",
+        metavar="ID... KEY=VALUE",
+        type=word,
         nargs="+",
-        help='as in the recipe: learning_rate=5e-5, \'sample.prompts=["a cat", "a dog"]\'',
+        help="jobs, and keys as in the recipe: learning_rate=5e-5, 'sample.prompts=[\"a cat\"]'",
     )
     add_json(parser)
     parser.set_defaults(usage_error=parser.error)
 
 
-def change(text: str) -> tuple[str, str]:
-    """A key and its value."""
-    key, sign, value = text.partition("=")
-    if not (sign and key.strip() and value.strip()):
-        raise argparse.ArgumentTypeError(f"`{text}` is no KEY=VALUE, such as learning_rate=5e-5.")
-    return key.strip(), value.strip()
+def word(text: str) -> int | tuple[str, str]:
+    """A job's number, or a key and its value."""
+    return job_id(text) if text.isdigit() else change(text)
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask for it."""
-    changes = dict(args.changes)
-    if len(changes) < len(args.changes):
-        args.usage_error("say each key once")
+    ids = list(dict.fromkeys(said for said in args.words if isinstance(said, int)))
+    args.changes = [said for said in args.words if not isinstance(said, int)]
+    if not (ids and args.changes):
+        args.usage_error("say the numbers of jobs and KEY=VALUE")
+    changes = changes_of(args)
     told = clean_line(", ".join(f"{key} = {value}" for key, value in changes.items()), 500)
 
     def sentence(job: Job) -> str:
         return f"{title(job)} has {told}{when(changes) if job.process else ''}."
 
-    return arrange(args, SetJob(id=args.id, changes=changes), sentence)
+    return arrange(args, [SetJob(id=job_id, changes=changes) for job_id in ids], sentence)
 
 
 def when(keys: Collection[str]) -> str:

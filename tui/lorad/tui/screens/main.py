@@ -18,6 +18,7 @@ from lorad.shared.messages import (
     AnyRequest,
     CancelJob,
     EnqueueJob,
+    HoldJob,
     MoveJob,
     PauseJob,
     RestartJob,
@@ -31,7 +32,7 @@ from lorad.shared.messages import (
 from lorad.tui.curve import EMPTY_CURVE
 from lorad.tui.messages import Answered
 from lorad.tui.mirror import Mirror, in_order, place
-from lorad.tui.screens.base import LoradScreen
+from lorad.tui.screens.editing import Editing
 from lorad.tui.widgets.gauges import Gauges
 from lorad.tui.widgets.header import Header, Hints
 from lorad.tui.widgets.log import LogView
@@ -52,6 +53,7 @@ HINTS = (
 )
 REQUESTS: dict[Verb, type[AnyRequest]] = {
     "pause": PauseJob,
+    "hold": HoldJob,
     "resume": ResumeJob,
     "restart": RestartJob,
     "stash": StashJob,
@@ -66,7 +68,7 @@ def pause_or_resume(job: Job) -> Verb:
     return "resume"
 
 
-class MainScreen(LoradScreen):
+class MainScreen(Editing):
     """Everything of the selected job beside the queue."""
 
     AUTO_FOCUS = "#queue"
@@ -94,6 +96,13 @@ class MainScreen(LoradScreen):
         ),
         Binding("x", "cancel", "cancel", id="job.cancel", tooltip="Cancel: save and end it"),
         Binding("n", "sample_now", "draw now", id="job.sample", tooltip="Draw its prompts now"),
+        Binding("H", "hold", "hold", id="job.hold", tooltip="Hold between two steps, or let go on"),
+        Binding("v", "save", "save now", id="job.save", tooltip="Write a checkpoint now"),
+        Binding(
+            "e", "change", "change", id="job.change", tooltip="Change its rate, length or prompts"
+        ),
+        Binding("y", "copy", "copy", id="job.copy", tooltip="Copy with changes, or sweep"),
+        Binding("z", "undo", "undo", id="job.undo", tooltip="Undo the newest change of the queue"),
         Binding("R", "restart", "restart", id="job.restart", tooltip="Train again from step 1"),
         Binding("S", "stash", "stash", id="job.stash", tooltip="Stash, or put back in the queue"),
         Binding("J", "shift_place(1)", "later", id="job.later", tooltip="Down in the queue"),
@@ -164,6 +173,7 @@ class MainScreen(LoradScreen):
             self.lorad.tell(event.reply.sentence)
         elif isinstance(event.request, SampleJob):
             self.lorad.tell(f"Job {event.request.id} draws its prompts after this step.")
+        self.edit_answered(event)
         return True
 
     # -- selection and filter -----------------------------------------------------------------

@@ -1,0 +1,221 @@
+"""A job's settings: changed in place, or in a copy of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Checkbox, Input, Static, TextArea
+
+from lorad.shared.clean import clean, clean_line
+from lorad.shared.errors import LoradError
+from lorad.shared.jobs import Job
+from lorad.shared.messages import (
+    Added,
+    Batch,
+    Batched,
+    CopyJob,
+    GetRecipe,
+    OneRequest,
+    RecipeText,
+    SetJob,
+)
+from lorad.shared.recipe import Recipe, parse_recipe
+from lorad.shared.recipe.changes import apply_changes
+from lorad.shared.recipe.copies import free_name, is_sweep, variants
+from lorad.tui.messages import Answered, Declined
+from lorad.tui.screens.base import Dialogue
+from lorad.tui.screens.fields import Fields
+
+SHOWN = 3
+"""Names of a sweep that are told; the others are counted."""
+
+
+class ChangeScreen(Dialogue):
+    """Changes a job; yields none."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "close", id="change.close", tooltip="Change nothing"),
+        Binding("ctrl+s", "submit", "do it", id="change.submit", tooltip="Do it"),
+    ]
+    NAMES: ClassVar[tuple[str, ...]] = ("rate", "length", "prompts")
+    FIRST: ClassVar[str] = "#rate"
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self._job = job
+        self._recipe: Recipe | None = None
+
+    def compose(self) -> ComposeResult:
+        """What it is about, its values, what is wrong, keys."""
+        keys = "enter do it   tab next   ctrl+s do it from the prompts   esc close"
+        with Vertical(classes="dialogue", id="change"):
+            yield Static(clean_line(self.headline, 400), classes="headline", markup=False)
+            yield from self.above()
+            yield Fields(*self.NAMES)
+            yield from self.below()
+            yield Static("", id="trouble", classes="trouble", markup=False)
+            yield Static(keys, classes="keys", markup=False)
+
+    @property
+    def headline(self) -> str:
+        """What the dialogue does."""
+        when = " from its next step on" if self._job.process else ""
+        return f"Change job {self._job.id} ({self._job.name}){when}"
+
+    def above(self) -> ComposeResult:
+        """What comes before the values."""
+        yield from ()
+
+    def below(self) -> ComposeResult:
+        """What comes behind them."""
+        yield from ()
+
+    def on_mount(self) -> None:
+        self.query_one(self.FIRST).focus()
+        self.lorad.link.ask(GetRecipe(id=self._job.id))
+
+    # -- what is typed ------------------------------------------------------------------------
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def _typed(self) -> None:
+        self.complain("")
+
+    @on(Input.Submitted)
+    def _entered(self) -> None:
+        self.action_submit()
+
+    def action_submit(self) -> None:
+        if self._recipe is None:
+            return
+        try:
+            request = self.request(self._recipe, self.query_one(Fields).changes())
+        except LoradError as error:
+            self.complain(str(error))
+            return
+        if request is None:
+            self.dismiss(None)
+        else:
+            self.lorad.link.ask(request)
+
+    def request(self, recipe: Recipe, changes: dict[str, str]) -> OneRequest | Batch | None:
+        """What to ask the daemon for; none where nothing is other than it was.
+
+        Raises:
+            RecipeError: the recipe does not take it.
+        """
+        if not changes:
+            return None
+        apply_changes(recipe, changes)
+        return SetJob(id=self._job.id, changes=changes)
+
+    def complain(self, sentence: str) -> None:
+        """Say what is wrong; nothing: all is well."""
+        self.query_one("#trouble", Static).update(clean(sentence, 1000))
+
+    # -- answers ------------------------------------------------------------------------------
+
+    def answered(self, event: Answered) -> bool:
+        """The recipe to begin with, or that it is done."""
+        if isinstance(event.reply, RecipeText):
+            try:
+                self._recipe = parse_recipe(event.reply.recipe)
+            except LoradError as error:
+                self.complain(str(error))
+                return True
+            self.query_one(Fields).fill(self._recipe)
+            return True
+        if isinstance(event.request, SetJob):
+            told = ", ".join(f"{key} = {value}" for key, value in event.request.changes.items())
+            self.lorad.tell(f"Job {self._job.id} has {clean_line(told, 300)}.")
+            self.dismiss(None)
+            return True
+        return False
+
+    def declined(self, event: Declined) -> bool:
+        """The daemon's sentence, where it is looked for."""
+        if isinstance(event.request, GetRecipe | SetJob | CopyJob | Batch):
+            self.complain(event.sentence)
+            return True
+        return False
+
+
+class CopyScreen(ChangeScreen):
+    """Yields the id of the new job, or of a sweep's first."""
+
+    NAMES = ("rate", "length", "rank", "prompts")
+    FIRST = "#name"
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self._free = ""
+
+    @property
+    def headline(self) -> str:
+        """What the dialogue does."""
+        return f"Copy job {self._job.id} ({self._job.name})"
+
+    def above(self) -> ComposeResult:
+        """The new name."""
+        self._free = free_name(self._job.name, {j.name for j in self.lorad.mirror.jobs.values()})
+        note = "Several values, with commas between them, make a job each."
+        yield Static(note, classes="quiet", markup=False)
+        yield Input(self._free, id="name", select_on_focus=False)
+
+    def below(self) -> ComposeResult:
+        """Whether it waits, and what comes of it."""
+        yield Checkbox("keep out of the queue for now", id="stash", compact=True)
+        yield Static("", id="preview", classes="quiet", markup=False)
+
+    @on(Input.Changed)
+    def _preview(self) -> None:
+        text = ""
+        if self._recipe is not None:
+            try:
+                changes = self.query_one(Fields).changes()
+                if is_sweep(changes):
+                    text = _told([one.name for one in variants(self._named(self._recipe), changes)])
+            except LoradError:
+                pass  # half typed: it is told when somebody says do it
+        self.query_one("#preview", Static).update(text)
+
+    def _named(self, recipe: Recipe) -> Recipe:
+        """With the name that a sweep's jobs begin with."""
+        name = self.query_one("#name", Input).value.strip()
+        return recipe if name == self._free else msgspec.structs.replace(recipe, name=name)
+
+    def request(self, recipe: Recipe, changes: dict[str, str]) -> OneRequest | Batch | None:
+        """One copy, or a batch of them."""
+        id, stash = self._job.id, self.query_one("#stash", Checkbox).value
+        if is_sweep(changes):
+            found = variants(self._named(recipe), changes)
+            copies: list[OneRequest] = [
+                CopyJob(id=id, changes=changed, name=name, stash=stash) for name, changed in found
+            ]
+            return Batch(requests=copies)
+        apply_changes(recipe, changes, free=True)
+        name = self.query_one("#name", Input).value.strip()
+        return CopyJob(id=id, changes=changes, name=name, stash=stash)
+
+    def answered(self, event: Answered) -> bool:
+        """They are in the queue."""
+        reply = event.reply
+        if isinstance(reply, Batched):
+            jobs = [one.job for one in reply.replies if isinstance(one, Added)]
+            self.lorad.tell(_told([job.name for job in jobs]))
+            self.dismiss(jobs[0].id if jobs else None)
+            return True
+        if isinstance(reply, Added):
+            self.dismiss(reply.job.id)
+            return True
+        return super().answered(event)
+
+
+def _told(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{len(names)} jobs: {', '.join(map(clean_line, names[:SHOWN]))}{more}"

@@ -11,8 +11,7 @@ import msgspec
 from lorad.shared.clean import clean
 from lorad.shared.config import Config, config_path, load_config, save_setting
 from lorad.shared.recipe.writing import as_toml
-from lorad.tui.commands._arguments import add_json, print_document
-from lorad.tui.commands.set import change
+from lorad.tui.commands._arguments import add_json, change, print_document
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from lorad.daemon import scheduler
+from lorad.daemon import scheduler, trend
 from lorad.daemon.board import Need, Now
 from lorad.daemon.events import Events
 from lorad.daemon.failing import stop_group, try_again
@@ -306,17 +306,30 @@ class Queue:
         finite = [p.loss for p in recent if abs(p.loss) < float("inf")]
         speed = sum(p.images_per_second for p in recent) / len(recent)
         recipe = self.readable(job.id)
-        left = None
-        if recipe is not None:
-            left = _seconds_left(job, points[-1].step, recipe.train, speed)
+        pace = None if recipe is None else _seconds_per_step(recipe.train, speed)
         return self.note(
             job,
             step=points[-1].step,
             loss=sum(finite) / len(finite) if finite else None,
             loss_nonfinite=len(finite) < len(recent),
             images_per_second=speed,
-            eta_seconds=left,
+            eta_seconds=_seconds_left(job, points[-1].step, pace),
+            seconds_per_step=pace,
+            trend=self._trend(job, points),
         )
+
+    def _trend(self, job: Job, points: list[Point]) -> trend.Trend:
+        """With these points; of a run that an older lorad began, from all that it took."""
+        before, step = job.progress.trend, job.progress.step
+        if trend.fits(before, step):
+            return trend.extended(before, step, [(point.step, point.loss) for point in points])
+        last = points[-1].step
+        return trend.extended((), 0, [at for at in self.store.losses(job.id) if at[0] <= last])
+
+    def rewound(self, job: Job, step: int) -> Job:
+        """The job at the step from which its run goes on."""
+        shown = trend.cut(job.progress.trend, job.progress.step, step)
+        return self.note(job, step=step, trend=shown)
 
     def note(self, job: Job, **figures: Any) -> Job:
         """Other figures of how far the job is, by the names of `Progress`."""
@@ -355,12 +368,16 @@ class Queue:
         self._recipes.pop(job_id, None)
 
 
-def _seconds_left(job: Job, step: int, train: Train, speed: float) -> float | None:
-    """At this many images a second; none where the length is not known."""
-    if job.max_train_steps is None or not speed:
+def _seconds_per_step(train: Train, speed: float) -> float | None:
+    """At this many images a second."""
+    return train.train_batch_size * train.gradient_accumulation_steps / speed if speed else None
+
+
+def _seconds_left(job: Job, step: int, pace: float | None) -> float | None:
+    """None where the length is not known."""
+    if job.max_train_steps is None or pace is None:
         return None
-    steps = max(0, job.max_train_steps - step)
-    return steps * train.train_batch_size * train.gradient_accumulation_steps / speed
+    return max(0, job.max_train_steps - step) * pace
 
 
 def _wants_cancel(job: Job) -> bool:

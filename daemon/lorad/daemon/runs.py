@@ -179,7 +179,7 @@ class Runs:
         for report in reports:
             if isinstance(report, ReadyReport):
                 # Back at a checkpoint, or beyond points that a full disk did not take.
-                job = queue.note(job, step=report.step - 1)
+                job = queue.rewound(job, report.step - 1)
                 recipe = queue.readable(job_id)
                 if recipe is None or recipe.train.known_steps is None:
                     job = queue.store.set_steps(job_id, report.last_step)

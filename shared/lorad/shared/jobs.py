@@ -121,7 +121,7 @@ State = Literal[
 ]  # fmt: skip
 
 
-class Progress(Struct, frozen=True, kw_only=True):
+class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far a job is; the newest figures that its run reported."""
 
     step: int = 0
@@ -142,9 +142,13 @@ class Progress(Struct, frozen=True, kw_only=True):
     """The step of its newest checkpoint."""
     saved: float | None = None
     """When the daemon heard of that, in seconds since the epoch."""
+    trend: tuple[float, ...] = ()
+    """The mean loss of equal spans of the run so far, oldest first: at most 16, to draw small."""
+    seconds_per_step: float | None = None
+    """As measured last; kept when the job leaves the device, to tell what is still to come."""
 
 
-class Job(Struct, frozen=True, kw_only=True):
+class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of the queue."""
 
     id: int

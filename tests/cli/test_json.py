@@ -41,6 +41,8 @@ FIELDS = [
     "retries",
     "saved_step",
     "saved",
+    "trend",
+    "seconds_per_step",
 ]
 
 
@@ -130,3 +132,12 @@ def test_the_document_says_all_fields() -> None:
     text = (Path(__file__).parents[2] / "docs" / "cli-json.md").read_text()
     missing = [name for name in FIELDS if f"`{name}`" not in text]
     assert missing == []
+
+
+def test_the_totals_have_every_state_and_are_null_where_nothing_is_known() -> None:
+    found = _json.totals_fields(make_status(make_job(), make_job(jobs.Queued(), id=4)))
+    assert list(found["states"]) == [type(one).__name__.lower() for one in STATUSES]
+    assert (found["states"]["running"], found["states"]["failed"]) == (1, 0)
+    assert (found["eta_seconds"], found["eta_complete"]) == (65.0, False)
+    waiting = _json.totals_fields(make_status(make_job(jobs.Queued(), progress=Progress())))
+    assert (waiting["eta_seconds"], waiting["eta_complete"]) == (None, False)

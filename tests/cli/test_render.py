@@ -98,6 +98,14 @@ def test_cards_and_box() -> None:
     assert render.machine_lines(make_status())[-1].endswith("; no NVIDIA driver")
 
 
+def test_the_queue_as_a_whole() -> None:
+    queue = [make_job(), make_job(jobs.Queued(), id=4), make_job(jobs.Done(finished=1.0), id=5)]
+    line = "queue: 1 training, 1 waiting, 1 done; time left: over 1m05s"
+    assert line in render.plain_status(make_status(*queue)).splitlines()
+    assert "queue:" not in render.plain_status(make_status())
+    assert "time left" not in render.plain_status(make_status(queue[2]))
+
+
 def test_one_job_in_full_leaves_out_what_it_has_not() -> None:
     waiting = render.plain_job(make_job(jobs.Queued(), progress=Progress()), "It is next.")
     assert "why       It is next." in waiting

@@ -245,7 +245,7 @@ def test_only_the_cells_that_changed_are_sent(monkeypatch: pytest.MonkeyPatch) -
 
     drive(link, act)
     ((_, y, width, height),) = regions
-    assert (y, height) == (2, 1)
+    assert (y, height) == (3, 1)
     assert width < 60
 
 

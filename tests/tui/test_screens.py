@@ -161,7 +161,7 @@ def test_a_click_selects() -> None:
     link = FakeLink(job(1), job(2, Queued()))
 
     async def act(pilot: Pilot[int]) -> None:
-        await pilot.click("#queue", offset=(10, 3))
+        await pilot.click("#queue", offset=(10, 5))
 
     drive(link, act)
     assert link.selected == [1, 2]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+from itertools import pairwise
 
 from rich.cells import cell_len, set_cell_size
 
@@ -139,6 +141,27 @@ def bar(share: float, width: int) -> tuple[str, str]:
     halves = round(min(1.0, max(0.0, share if math.isfinite(share) else 0.0)) * width * 2)
     filled = "━" * (halves // 2) + ("╸" if halves % 2 else "")
     return filled, "─" * (width - len(filled))
+
+
+EIGHTHS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """Values as columns of eighths of a cell, oldest first; the lowest is one eighth high."""
+    if not values or width <= 0:
+        return ""
+    groups = min(width, len(values))
+    cuts = [len(values) * place // groups for place in range(groups + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(cuts)]
+    low, high = min(means), max(means)
+    spread = (high - low) or 1.0
+    return "".join(EIGHTHS[min(7, int((value - low) / spread * 8))] for value in means)
+
+
+def ordinal(number: int) -> str:
+    """`1st`, `2nd`, `3rd`, `4th`."""
+    teens = 10 <= number % 100 <= 20
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 def note(job: Job) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lorad.shared.clean import clean_line
 from lorad.shared.jobs import DEFAULT_GROUP, Ended, Gpu, Group, Host, Job, Queued
 from lorad.shared.messages import Status
-from lorad.tui import format
+from lorad.tui import format, totals
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -52,7 +52,16 @@ def plain_status(status: Status) -> str:
     if status.jobs:
         head = ("ID", "STATE", "NAME", "STEP", "LOSS", "IMG/S", "ETA", "GROUP")
         lines = [columns([head, *((*_cells(job), clean_line(job.group)) for job in status.jobs)])]
-    return "\n".join([*lines, *_notes(status), *group_lines(status), "", *machine_lines(status)])
+    return "\n".join(
+        [
+            *lines,
+            *_notes(status),
+            *group_lines(status),
+            "",
+            *total_lines(status),
+            *machine_lines(status),
+        ]
+    )
 
 
 def _cells(job: Job) -> tuple[str, ...]:
@@ -117,6 +126,14 @@ def plain_groups(status: Status) -> str:
         )
     causes = [f"group {one.name}: {one.cause}" for one in status.groups if one.cause]
     return "\n".join([columns(rows), *(clean_line(cause, 600) for cause in causes)])
+
+
+def total_lines(status: Status) -> list[str]:
+    """The queue as a whole: how many, and how long all of it takes."""
+    found = totals.totals(status.jobs, len(status.gpus))
+    left = totals.eta_words(found)
+    words = ", ".join(totals.count_words(found))
+    return [f"queue: {words}{f'; time left: {left}' if left else ''}"] if words else []
 
 
 def machine_lines(status: Status) -> list[str]:
@@ -204,7 +221,7 @@ def status_table(status: Status, width: int) -> RenderableType:
     from rich.console import Group as Stack
     from rich.text import Text
 
-    machine = Text("\n".join(machine_lines(status)), "dim")
+    machine = Text("\n".join([*total_lines(status), *machine_lines(status)]), "dim")
     if not status.jobs:
         return Stack(Text(EMPTY), *map(Text, group_lines(status)), Text(""), machine)
     notes = [Text(line, "dim") for line in _notes(status)]

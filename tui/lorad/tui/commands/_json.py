@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
-from lorad.shared.jobs import Active, Job, Queued
+from lorad.shared.jobs import Active, Job, Queued, State
 from lorad.shared.messages import Metrics, Notes, SamplePicture, Status
 
 SCHEMA = 1
@@ -63,6 +63,8 @@ def job_fields(job: Job) -> dict[str, Any]:
         "retries": job.retries,
         "saved_step": progress.saved_step,
         "saved": progress.saved,
+        "trend": list(progress.trend),
+        "seconds_per_step": progress.seconds_per_step,
     }
 
 
@@ -106,6 +108,18 @@ def groups_fields(status: Status) -> dict[str, Any]:
         for group in status.groups
     ]
     return {"groups": groups, "draining": status.draining}
+
+
+def totals_fields(status: Status) -> dict[str, Any]:
+    """The queue as a whole."""
+    from lorad.tui.totals import totals  # with rich behind it, which most verbs do without
+
+    found = totals(status.jobs, len(status.gpus))
+    return {
+        "states": {state: found.states.get(state, 0) for state in get_args(State)},
+        "eta_seconds": found.eta_seconds,
+        "eta_complete": found.eta_complete,
+    }
 
 
 def picture_fields(picture: SamplePicture) -> dict[str, Any]:

@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
         if args.id is not None:
             status = _only(status, args.id)
         if args.json:
-            more = {} if args.id is None else _history(daemon, args.id)
+            whole = args.id is None
+            more = {"totals": _json.totals_fields(status)} if whole else _history(daemon, args.id)
             print_document(**_json.status_fields(status), **more)
             return 0
         from lorad.tui import render

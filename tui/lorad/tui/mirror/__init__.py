@@ -7,7 +7,7 @@ reducer says what must be asked for again (`Needs`); the link asks.
 from __future__ import annotations
 
 from lorad.tui.mirror.events import apply
-from lorad.tui.mirror.order import in_order, place
+from lorad.tui.mirror.order import Listing, Section, in_order, listed, place, place_in, sifted
 from lorad.tui.mirror.replies import (
     gone,
     with_chart,
@@ -42,13 +42,18 @@ __all__ = [
     "NOTHING",
     "PICTURES",
     "Detail",
+    "Listing",
     "Mirror",
     "Needs",
+    "Section",
     "Tail",
     "apply",
     "gone",
     "in_order",
+    "listed",
     "place",
+    "place_in",
+    "sifted",
     "with_chart",
     "with_log",
     "with_notes",

@@ -7,7 +7,6 @@ import time
 from lorad.shared import lifecycle
 from lorad.shared.errors import NothingToUndo
 from lorad.shared.jobs import Job
-from lorad.shared.lifecycle import Verb
 from lorad.shared.messages import GetUndo, SaveJob, Undo, Undoable, Undone
 from lorad.tui.format import duration
 from lorad.tui.messages import Answered
@@ -20,24 +19,8 @@ class Editing(LoradScreen):
     def _job(self) -> Job | None:
         raise NotImplementedError
 
-    def _order(self, job: Job, verb: Verb) -> None:
-        raise NotImplementedError
-
     def _added(self, job_id: int | None) -> None:
         raise NotImplementedError
-
-    def action_hold(self) -> None:
-        if job := self._job():
-            self._order(job, "resume" if job.state == "held" else "hold")
-
-    def action_save(self) -> None:
-        job = self._job()
-        if job is None:
-            return
-        if lifecycle.can(job.state, "save"):
-            self.lorad.link.ask(SaveJob(id=job.id))
-        else:
-            self.lorad.tell(str(lifecycle.impossible(job, "save")), "warning")
 
     def action_change(self) -> None:
         job = self._job()

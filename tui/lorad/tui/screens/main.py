@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.timer import Timer
 from textual.widgets import Input
 
-from lorad.shared import lifecycle
-from lorad.shared.jobs import Job, Stashed
-from lorad.shared.lifecycle import Verb
+from lorad.shared.jobs import Job, Queued
 from lorad.shared.messages import (
-    AnyRequest,
-    CancelJob,
-    EnqueueJob,
-    HoldJob,
     MoveJob,
-    PauseJob,
-    RestartJob,
-    ResumeJob,
     SampleJob,
-    SetPriority,
-    StashJob,
     Why,
     WhyJob,
 )
 from lorad.tui.curve import EMPTY_CURVE
-from lorad.tui.messages import Answered
-from lorad.tui.mirror import Mirror, in_order, place
+from lorad.tui.messages import Answered, Declined
+from lorad.tui.mirror import Listing, Mirror, listed, place
 from lorad.tui.screens.editing import Editing
+from lorad.tui.screens.steering import Steering
 from lorad.tui.widgets.gauges import Gauges
 from lorad.tui.widgets.header import Header, Hints
 from lorad.tui.widgets.log import LogView
@@ -46,29 +36,17 @@ HINTS = (
     ("x", "cancel"),
     ("s", "samples"),
     ("l", "log"),
+    ("space", "mark"),
     ("w", "why"),
     ("/", "filter"),
     ("q", "quit"),
     ("?", "all keys"),
 )
-REQUESTS: dict[Verb, type[AnyRequest]] = {
-    "pause": PauseJob,
-    "hold": HoldJob,
-    "resume": ResumeJob,
-    "restart": RestartJob,
-    "stash": StashJob,
-    "enqueue": EnqueueJob,
-}
+WHY_SECONDS = 0.4
+"""The cursor rests this long on a waiting job before the daemon is asked why it waits."""
 
 
-def pause_or_resume(job: Job) -> Verb:
-    """What `p` means now."""
-    if lifecycle.can(job.state, "pause") or job.state in ("queued", "stashed", "pausing"):
-        return "pause"
-    return "resume"
-
-
-class MainScreen(Editing):
+class MainScreen(Steering, Editing):
     """Everything of the selected job beside the queue."""
 
     AUTO_FOCUS = "#queue"
@@ -95,6 +73,9 @@ class MainScreen(Editing):
             tooltip="Pause (the GPU is freed) or resume",
         ),
         Binding("x", "cancel", "cancel", id="job.cancel", tooltip="Cancel: save and end it"),
+        Binding(
+            "d,delete", "remove", "remove", id="job.remove", tooltip="Forget it; its files stay"
+        ),
         Binding("n", "sample_now", "draw now", id="job.sample", tooltip="Draw its prompts now"),
         Binding("H", "hold", "hold", id="job.hold", tooltip="Hold between two steps, or let go on"),
         Binding("v", "save", "save now", id="job.save", tooltip="Write a checkpoint now"),
@@ -112,15 +93,19 @@ class MainScreen(Editing):
         Binding("w", "why", "why", id="job.why", tooltip="Why it waits, or what it does"),
         Binding("s", "samples", "samples", id="view.samples", tooltip="All pictures, large"),
         Binding("l", "log", "log", id="view.log", tooltip="The whole log"),
-        Binding("slash", "filter", "filter", id="queue.filter", tooltip="Filter by name or state"),
+        Binding(
+            "slash", "filter", "filter", id="queue.filter", tooltip="Filter by name, state, number"
+        ),
         Binding("escape", "clear", "clear", show=False, id="queue.clear"),
     ]
 
     def __init__(self, select: int | None = None) -> None:
         super().__init__()
         self._wanted = select
-        self._jobs: Mapping[int, Job] = {}
-        self._ordered: list[Job] = []
+        self._listing = Listing()
+        self._asked_why: WhyJob | None = None
+        """By nobody but the cursor: the answer belongs beside the job."""
+        self._why_timer: Timer | None = None
         # Made here and not in compose: news may come before they are on the screen.
         self.header = Header(id="header")
         self.queue = QueueList(id="queue")
@@ -128,7 +113,9 @@ class MainScreen(Editing):
         self.samples = SampleGrid(id="samples")
         self.gauges = Gauges(id="gauges")
         self.log_view = LogView(id="log")
-        self.filter = Input(id="filter", placeholder="name or state", select_on_focus=False)
+        self.filter = Input(
+            id="filter", placeholder="words of name, state or number", select_on_focus=False
+        )
 
     def compose(self) -> ComposeResult:
         """From top to bottom; app.tcss says what fits."""
@@ -146,11 +133,13 @@ class MainScreen(Editing):
 
     def show(self, mirror: Mirror) -> None:
         """Draw this."""
-        self.header.show(mirror)
+        before = self._listing
+        self._listing = listed(before, mirror.jobs, mirror.gpus)
+        self.header.show(mirror, self._listing)
         silence = "" if mirror.daemon else mirror.trouble or "…"
-        if mirror.jobs is not self._jobs:
-            self._jobs, self._ordered = mirror.jobs, in_order(mirror.jobs.values())
-        self.queue.show(self._ordered, silence)
+        self.queue.show(self._listing, silence)
+        if self._listing.order is not before.order:
+            self._ask_why_soon()
         if self._wanted in mirror.jobs:
             self.queue.select(self._wanted)
             self._wanted = None
@@ -169,18 +158,37 @@ class MainScreen(Editing):
 
     def answered(self, event: Answered) -> bool:
         """The sentence of `why`, and what shows late; all else shows in the queue."""
-        if isinstance(event.reply, Why):
+        if isinstance(event.reply, Why) and event.request is self._asked_why:
+            self.queue.explain(self._asked_why.id, event.reply.sentence)
+        elif isinstance(event.reply, Why):
             self.lorad.tell(event.reply.sentence)
         elif isinstance(event.request, SampleJob):
             self.lorad.tell(f"Job {event.request.id} draws its prompts after this step.")
         self.edit_answered(event)
         return True
 
+    def declined(self, event: Declined) -> bool:
+        """Nobody asked for the sentence beside the job."""
+        return event.request is self._asked_why
+
     # -- selection and filter -----------------------------------------------------------------
 
     @on(QueueList.Selected)
     def _follow(self, event: QueueList.Selected) -> None:
         self.lorad.select(event.job_id)
+        self._ask_why_soon()
+
+    def _ask_why_soon(self) -> None:
+        """Only where the cursor rests: the daemon looks at the whole queue for one sentence."""
+        if self._why_timer is not None:
+            self._why_timer.stop()
+        self._why_timer = self.set_timer(WHY_SECONDS, self._ask_why)
+
+    def _ask_why(self) -> None:
+        job = self.queue.selected
+        if job is not None and isinstance(job.status, Queued):
+            self._asked_why = WhyJob(id=job.id)
+            self.lorad.link.ask(self._asked_why)
 
     def action_move(self, rows: int) -> None:
         self.queue.move(rows)
@@ -190,6 +198,8 @@ class MainScreen(Editing):
         self.filter.focus()
 
     def action_clear(self) -> None:
+        if not self.filter.value:
+            self.queue.clear_marks()
         self.filter.value = ""
         self.filter.remove_class("-open")
         self.queue.sift("")
@@ -212,62 +222,6 @@ class MainScreen(Editing):
             self.lorad.tell("No job is selected.", "warning")
         return job
 
-    def _may(self, job: Job, verb: Verb) -> bool:
-        """Whether the job can do this; else the person is told what can be done instead."""
-        if lifecycle.can(job.state, verb):
-            return True
-        self.lorad.tell(str(lifecycle.impossible(job, verb)), "warning")
-        return False
-
-    def _order(self, job: Job, verb: Verb) -> None:
-        if self._may(job, verb):
-            self.lorad.link.ask(REQUESTS[verb](id=job.id))  # type: ignore[call-arg]
-
-    def action_pause_or_resume(self) -> None:
-        if job := self._job():
-            self._order(job, pause_or_resume(job))
-
-    def action_stash(self) -> None:
-        if job := self._job():
-            self._order(job, "enqueue" if isinstance(job.status, Stashed) else "stash")
-
-    def action_restart(self) -> None:
-        job = self._job()
-        if job is None or not self._may(job, "restart"):
-            return
-        if not job.progress.step:
-            self._order(job, "restart")
-            return
-        from lorad.tui.screens.confirm import Confirm
-
-        question = f"Train job {job.id} ({job.name}) again from the first step?"
-        note = f"It is at step {job.progress.step}; p goes on from there instead."
-        if job.state == "done":
-            note = "Its files are replaced as the new run saves."
-        request = RestartJob(id=job.id)
-        self.app.push_screen(Confirm(question, note), lambda yes: self._ask_if(yes, request))
-
-    def action_cancel(self) -> None:
-        job = self._job()
-        if job is None or not self._may(job, "cancel"):
-            return
-        from lorad.tui.screens.confirm import Confirm
-
-        force = job.state == "finishing"
-        question = f"Cancel job {job.id} ({job.name})?"
-        note = "It saves what there is and ends; p resumes it later."
-        if force:
-            question = f"Kill job {job.id} ({job.name}) at once?"
-            note = "It is saving its last files; its last checkpoint remains."
-        elif job.process is None:
-            note = "It leaves the queue; p puts it back."
-        request = CancelJob(id=job.id, force=force)
-        self.app.push_screen(Confirm(question, note), lambda yes: self._ask_if(yes, request))
-
-    def _ask_if(self, yes: bool | None, request: AnyRequest) -> None:
-        if yes:
-            self.lorad.link.ask(request)
-
     def action_shift_place(self, rows: int) -> None:
         job = self._job()
         if job is None:
@@ -278,19 +232,6 @@ class MainScreen(Editing):
             self.lorad.tell(sentence, "warning")
         elif now + rows >= 1:
             self.lorad.link.ask(MoveJob(id=job.id, to=now + rows))
-
-    def action_prioritise(self, more: int) -> None:
-        if job := self._job():
-            self.lorad.link.ask(SetPriority(id=job.id, priority=job.priority + more))
-
-    def action_sample_now(self) -> None:
-        job = self._job()
-        if job is None:
-            return
-        if lifecycle.can(job.state, "sample"):
-            self.lorad.link.ask(SampleJob(id=job.id))
-        else:
-            self.lorad.tell(str(lifecycle.impossible(job, "sample")), "warning")
 
     def action_why(self) -> None:
         if job := self._job():

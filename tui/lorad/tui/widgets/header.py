@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 from lorad.shared.clean import clean_line
-from lorad.shared.jobs import Active, Queued
-from lorad.tui.mirror import Mirror
+from lorad.tui.mirror import Listing, Mirror, listed
+from lorad.tui.totals import Tally, count_words, eta_words
 from lorad.tui.widgets.painting import Painting, Row, Span, width_of
 
 
@@ -19,10 +18,13 @@ class Header(Painting):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._mirror = Mirror()
+        self._listing = Listing()
+        self._tally = Tally()
 
-    def show(self, mirror: Mirror) -> None:
-        """Draw this."""
+    def show(self, mirror: Mirror, listing: Listing | None = None) -> None:
+        """Draw this; a screen that has the listing of its jobs already hands it over."""
         self._mirror = mirror
+        self._listing = listing or listed(self._listing, mirror.jobs, mirror.gpus)
         self.repaint()
 
     def paint(self, width: int, height: int) -> list[Row]:
@@ -50,15 +52,16 @@ class Header(Painting):
             return [Span("connecting", "dim")]
         if mirror.trouble:
             return [Span("◑ the daemon ends  ", "warn"), Span(mirror.trouble, "dim")]
-        counts = Counter(
-            "training" if isinstance(job.status, Active) else "waiting"
-            for job in mirror.jobs.values()
-            if isinstance(job.status, Active | Queued)
-        )
-        words = [f"{counts[word]} {word}" for word in ("training", "waiting") if counts[word]]
-        idle = ", ".join(words) or "idle"
+        found = self._tally.of(self._listing, len(mirror.gpus))
+        words, left = count_words(found), eta_words(found)
+        busy = bool(found.training) + bool(found.waiting)
+        parts = [Span("● ", "good"), Span(", ".join(words[:busy]) or "idle", "text")]
+        if left:
+            parts.append(Span("  time unknown" if left == "unknown" else f"  {left} left", "text"))
+        if words[busy:]:
+            parts.append(Span("  " + ", ".join(words[busy:]), "dim"))
         version = clean_line(mirror.daemon.version, 20)
-        return [Span("● ", "good"), Span(idle, "text"), Span(f"  daemon {version}", "dim")]
+        return [*parts, Span(f"  daemon {version}", "dim")]
 
 
 def _user() -> str:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from lorad.shared.clean import clean_line
-from lorad.shared.jobs import Ended, Job
-from lorad.tui.format import LOOKS, bar, duration, figure, fit, loss, note, share, steps, wrapped
-from lorad.tui.widgets.painting import Painting, Row, Span, centred, heading, on_ground
+from lorad.shared.jobs import Job, Queued
+from lorad.tui.format import LOOKS, fit, note, wrapped
+from lorad.tui.mirror import Listing, Section, place_in, sifted
+from lorad.tui.widgets.painting import Painting, Row, Span, centred, heading
+from lorad.tui.widgets.rows import (
+    NO_COLUMNS,
+    Look,
+    columns,
+    job_row,
+    names_row,
+    note_width,
+    section_row,
+    sentence,
+)
 
 WELCOME = (
     ("The queue is empty.", "text"),
@@ -21,49 +33,24 @@ WELCOME = (
     ("lorad init   writes a recipe to start from", "dim"),
     ("a            adds a recipe from here", "dim"),
 )
-
-
-class Columns(NamedTuple):
-    """How wide each column is; 0: there is no room for it."""
-
-    id: int
-    name: int
-    bar: int
-    steps: int
-    loss: int
-    rate: int
-    eta: int
-    priority: int
-
-
-def columns(jobs: Sequence[Job], width: int) -> Columns:
-    """What fits: the name and the bar share what the figures leave."""
-    id = max([2, *(len(str(job.id)) for job in jobs)])
-    step = max([5, *(len(steps(job)) for job in jobs)])
-    name = min(32, max([8, *(len(job.name) for job in jobs)]))
-    priority = 4 if any(job.priority for job in jobs) else 0
-    found = Columns(id, name, 10, step, 7, 6, 7, priority)
-    for leave in ("rate", "priority", "loss", "bar", "eta"):
-        if _width(found) <= width:
-            break
-        if _width(found) - width <= found.name - 14:
-            break
-        found = found._replace(**{leave: 0})
-    spare = width - _width(found)
-    if spare < 0:
-        return found._replace(name=max(4, found.name + spare))
-    return found._replace(bar=min(40, found.bar + spare)) if found.bar else found
-
-
-def _width(found: Columns) -> int:
-    """The whole line: cursor, gaps of two, and the state's eleven."""
-    return 1 + 11 + 2 + sum(width + 2 for width in found if width) - 2
+SECTIONS_FROM = 10
+"""Lines of the list from which on there is room for the sections' titles."""
 
 
 class QueueList(Painting, can_focus=True):
-    """Jobs with a cursor."""
+    """Jobs with a cursor and marks."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "space", "mark", "mark", id="queue.mark", tooltip="Mark it: keys act on all marked"
+        ),
+        Binding(
+            "A,asterisk",
+            "mark_all",
+            "mark all",
+            id="queue.mark_all",
+            tooltip="Mark all that are shown, or none",
+        ),
         Binding("pagedown,ctrl+d", "page(1)", "page down", show=False, id="queue.page_down"),
         Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, id="queue.page_up"),
         Binding("g,home", "first", "first job", show=False, id="queue.first"),
@@ -79,29 +66,44 @@ class QueueList(Painting, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._jobs: list[Job] = []
-        self._shown: list[Job] = []
+        self._listing = Listing()
+        self._shown = Listing()
+        """What the filter leaves of it."""
         self._filter = ""
         self._selected: int | None = None
         self._place = 0
-        """Where the cursor was, for when its job goes."""
+        """Where the cursor is, also when its job goes."""
         self._top = 0
+        """The first line in view, titles of sections counted."""
+        self._marks: frozenset[int] = frozenset()
+        self._why = ""
         self._silence = "…"
+        self._columns = NO_COLUMNS
 
     # -- what it shows ------------------------------------------------------------------------
 
-    def show(self, jobs: list[Job], silence: str = "") -> None:
+    def show(self, listing: Listing, silence: str = "") -> None:
         """Draw these jobs; `silence` is why there are none before a daemon ever answered."""
-        same, self._jobs, self._silence = jobs is self._jobs, jobs, silence
+        same = listing.order is self._listing.order
+        self._listing, self._silence = listing, silence
         if same:
+            self._shown = replace(self._shown, jobs=listing.jobs)
             self.repaint()
         else:
+            self._marks = frozenset(id for id in self._marks if id in listing.jobs)
             self._sift()
 
     def sift(self, text: str) -> None:
-        """Show only jobs with this in their name or as their state."""
+        """Show only jobs that have these words in their number, name or state."""
         self._filter = text.lower().strip()
+        self._columns = NO_COLUMNS
         self._sift()
+
+    def explain(self, job_id: int, sentence: str) -> None:
+        """Say why the selected job waits."""
+        if job_id == self._selected:
+            self._why = sentence
+            self.repaint()
 
     def select(self, job_id: int | None) -> None:
         """Put the cursor on a job, now or when it appears."""
@@ -111,51 +113,85 @@ class QueueList(Painting, can_focus=True):
     @property
     def selected(self) -> Job | None:
         """The job under the cursor."""
-        return next((job for job in self._shown if job.id == self._selected), None)
+        at, order = self._place, self._shown.order
+        here = at < len(order) and order[at] == self._selected
+        return self._shown.jobs[order[at]] if here else None
+
+    @property
+    def marked(self) -> list[Job]:
+        """The jobs that are marked, in their order."""
+        return [self._listing.jobs[id] for id in self._listing.order if id in self._marks]
 
     def _sift(self) -> None:
-        self._shown = [job for job in self._jobs if self._fits(job)]
-        ids = [job.id for job in self._shown]
-        if self._selected in ids:
-            self._place = ids.index(self._selected)
-        elif ids:
-            self._move_to(ids[min(self._place, len(ids) - 1)])
+        self._shown = sifted(self._listing, self._filter)
+        order = self._shown.order
+        if self._selected in self._shown.jobs and self._selected in order:
+            self._place = order.index(self._selected)
+        elif order:
+            self._move_to(order[min(self._place, len(order) - 1)])
         self.repaint()
 
-    def _fits(self, job: Job) -> bool:
-        text = self._filter
-        return not text or text in job.name.lower() or job.state.startswith(text)
-
-    # -- the cursor ---------------------------------------------------------------------------
+    # -- the cursor and the marks -------------------------------------------------------------
 
     def move(self, rows: int) -> None:
         """Up or down."""
-        if self._shown:
-            place = min(len(self._shown) - 1, max(0, self._place + rows))
-            self._move_to(self._shown[place].id)
+        if self._shown.order:
+            place = min(len(self._shown.order) - 1, max(0, self._place + rows))
+            self._go_to(place)
 
     def _move_to(self, job_id: int) -> None:
-        ids = [job.id for job in self._shown]
-        if job_id in ids:
-            self._place = ids.index(job_id)
-        if job_id != self._selected:
-            self._selected = job_id
-            self.post_message(self.Selected(job_id))
+        if job_id in self._shown.jobs and job_id in self._shown.order:
+            self._go_to(self._shown.order.index(job_id))
+        elif job_id != self._selected:
+            self._choose(job_id)
+
+    def _go_to(self, place: int) -> None:
+        self._place = place
+        if self._shown.order[place] != self._selected:
+            self._choose(self._shown.order[place])
+        self.repaint()
+
+    def _choose(self, job_id: int) -> None:
+        self._selected, self._why = job_id, ""
+        self.post_message(self.Selected(job_id))
+
+    def clear_marks(self) -> None:
+        """Nothing is marked."""
+        self._marks = frozenset()
+        self.repaint()
+
+    def mark(self, jobs: Iterable[Job]) -> None:
+        """Mark these and no others."""
+        self._marks = frozenset(job.id for job in jobs)
+        self.repaint()
+
+    def action_mark(self) -> None:
+        """Mark the job, or take its mark away, and go on to the next one."""
+        if job := self.selected:
+            self._marks ^= {job.id}
+            self.move(1)
+            self.repaint()
+
+    def action_mark_all(self) -> None:
+        shown = frozenset(self._shown.order)
+        self._marks = self._marks - shown if shown <= self._marks else self._marks | shown
         self.repaint()
 
     def action_page(self, pages: int) -> None:
         self.move(pages * max(1, self.content_size.height - 3))
 
     def action_first(self) -> None:
-        self.move(-len(self._shown))
+        self.move(-len(self._shown.order))
 
     def action_last(self) -> None:
-        self.move(len(self._shown))
+        self.move(len(self._shown.order))
 
     def on_click(self, event: events.Click) -> None:
-        row = event.y - 2
-        if 0 <= row < len(self._shown) - self._top and row < self._room(self.content_size.height):
-            self._move_to(self._shown[self._top + row].id)
+        line = event.y - 2
+        if 0 <= line < self._room(self.content_size.height):
+            kind = self._line(self._top + line)
+            if isinstance(kind, int):
+                self._go_to(kind)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()
@@ -165,28 +201,66 @@ class QueueList(Painting, can_focus=True):
         event.stop()
         self.move(-1)
 
+    # -- lines: jobs, and the titles between them ---------------------------------------------
+
+    def _titles(self) -> tuple[Section, ...]:
+        return self._shown.sections if self.content_size.height >= SECTIONS_FROM else ()
+
+    def _line(self, number: int) -> Section | int | None:
+        """What stands in a line: a title, a job by its place, or nothing."""
+        for before, section in enumerate(self._titles()):
+            if number == section.begin + before:
+                return section
+            if number <= section.begin + section.size + before:
+                return number - before - 1
+        return number if not self._titles() and number < len(self._shown.order) else None
+
+    def _line_of(self, place: int) -> int:
+        return place + sum(section.begin <= place for section in self._titles())
+
+    def _scroll(self, room: int) -> None:
+        """So that the cursor is in view, with the title over it where it is the first."""
+        lines = len(self._shown.order) + len(self._titles())
+        at = self._line_of(self._place)
+        above = at - 1 if at and isinstance(self._line(at - 1), Section) else at
+        self._top = min(self._top, above if room > 1 else at, max(0, lines - room))
+        self._top = max(self._top, at - room + 1)
+
     # -- painting -----------------------------------------------------------------------------
 
     def paint(self, width: int, height: int) -> list[Row]:
         """Heading, names of the columns, jobs; the selected one's sentence and newest note."""
         head = heading("Queue", self._counts(), width, self.has_focus)
-        if not self._shown:
+        if not self._shown.order:
             return [head, *centred(self._empty(), width, height - 1)]
         about = self._about(width)
         room = max(1, height - 2 - len(about))
-        self._top = min(self._top, self._place, max(0, len(self._shown) - room))
-        self._top = max(self._top, self._place - room + 1)
-        visible = self._shown[self._top : self._top + room]
-        found = columns(visible, width)
-        rows = [self._row(job, found, width) for job in visible]
-        blank: list[Row] = [[] for _ in range(room - len(rows))]
-        return [head, _names(found), *rows, *blank, *about]
+        self._scroll(room)
+        lines = [self._line(number) for number in range(self._top, self._top + room)]
+        visible = [self._job(line) for line in lines if isinstance(line, int)]
+        self._columns = found = columns(visible, width, self._columns)
+        rows: list[Row] = []
+        for line in lines:
+            if isinstance(line, int):
+                job = self._job(line)
+                rows.append(job_row(job, found, width, self._look(job)))
+            else:
+                rows.append([] if line is None else section_row(line, width))
+        return [head, names_row(found), *rows, *about]
+
+    def _job(self, place: int) -> Job:
+        return self._shown.jobs[self._shown.order[place]]
+
+    def _look(self, job: Job) -> Look:
+        waits = isinstance(job.status, Queued)
+        place = place_in(self._listing, job) if waits else 0
+        return Look(job.id == self._selected, job.id in self._marks, place)
 
     def _room(self, height: int) -> int:
         return max(1, height - 2 - len(self._about(self.content_size.width)))
 
     def _empty(self) -> list[Row]:
-        if self._jobs:
+        if self._listing.order:
             return [[Span("No job fits the filter. esc clears it.", "dim")]]
         if self._silence:
             return [[Span(clean_line(self._silence), "dim")]]
@@ -194,82 +268,29 @@ class QueueList(Painting, can_focus=True):
         return [[Span(fit(text, widest), tone)] for text, tone in WELCOME]
 
     def _counts(self) -> str:
+        shown, parts = len(self._shown.order), []
+        if self._marks:
+            parts.append(f"{len(self._marks)} marked")
         if self._filter:
-            return f"/{clean_line(self._filter, 20)}  {len(self._shown)} of {len(self._jobs)}"
-        room = self._room(self.content_size.height)
-        if len(self._shown) > room:
-            return f"{self._place + 1} of {len(self._shown)}"
-        return ""
+            parts.append(f"/{clean_line(self._filter, 20)}")
+            parts.append(f"{shown} of {len(self._listing.order)}")
+        elif shown > self._room(self.content_size.height):
+            parts.append(f"{self._place + 1} of {shown}")
+        return "  ".join(parts)
 
     def _about(self, width: int) -> list[Row]:
-        """The selected job's sentence, where its line is too short for it."""
+        """The selected job's sentence, where its line is too short for it, and its newest note."""
         job = self.selected
         if job is None:
             return []
-        text, tone = note(job), LOOKS[job.state][1]
+        tone = LOOKS[job.state][1]
+        place = self._look(job).place
+        text = sentence(job, place)
         lines: list[str] = []
-        if len(text) > _note_width(columns([job], width), width):
-            lines = wrapped(text, width - 4, 3)
+        if len(text) > note_width(columns([job], width, self._columns), width):
+            lines = wrapped(note(job), width - 4, 3)
+        if self._why and isinstance(job.status, Queued):
+            lines += wrapped(clean_line(self._why, 600), width - 4, 2)
         if job.progress.note:
             lines.append(fit(clean_line(job.progress.note, 600), width - 4))
         return [[Span("  └ " if not n else "    ", tone), Span(t)] for n, t in enumerate(lines)]
-
-    def _row(self, job: Job, found: Columns, width: int) -> Row:
-        chosen = job.id == self._selected
-        sign, tone = LOOKS[job.state]
-        faded = isinstance(job.status, Ended) and not chosen
-        row = [
-            Span("▌" if chosen else " ", "accent"),
-            Span(fit(str(job.id), found.id, right=True) + "  ", "dim"),
-            Span(f"{sign} {job.state:<9}  ", tone),
-            Span(fit(clean_line(job.name), found.name) + "  ", "dim" if faded else "text"),
-        ]
-        text = note(job)
-        if text:
-            if job.progress.step and job.state != "cancelled":
-                at = "step " if job.max_train_steps is None else ""
-                text = f"{at}{steps(job)} · {text}"
-            row.append(Span(fit(text, _note_width(found, width)), "dim"))
-        else:
-            row += _figures(job, found, "dim" if faded else "text")
-        return on_ground(row, "cursor", width) if chosen else row
-
-
-def _note_width(found: Columns, width: int) -> int:
-    return max(0, width - 1 - found.id - 2 - 13 - found.name - 2)
-
-
-def _figures(job: Job, found: Columns, tone: str) -> Row:
-    row: Row = []
-    if found.bar:
-        full, rest = bar(share(job), found.bar)
-        row += [Span(full, LOOKS[job.state][1]), Span(rest + "  ", "faint")]
-    ended = isinstance(job.status, Ended)
-    cells = (
-        (steps(job), found.steps),
-        (loss(job), found.loss),
-        ("" if ended else figure(job.progress.images_per_second, 3), found.rate),
-        ("" if ended else duration(job.progress.eta_seconds), found.eta),
-        (f"{job.priority:+d}" if job.priority else "", found.priority),
-    )
-    for text, width in cells:
-        if width:
-            alarm = text == "NaN"
-            row.append(Span(fit(text, width, right=True) + "  ", "bad" if alarm else tone))
-    return row
-
-
-def _names(found: Columns) -> Row:
-    words = (
-        ("id", found.id, True),
-        ("  state", 11, False),
-        ("name", found.name, False),
-        ("progress", found.bar, False),
-        ("step", found.steps, True),
-        ("loss", found.loss, True),
-        ("img/s", found.rate, True),
-        ("left", found.eta, True),
-        ("prio", found.priority, True),
-    )
-    cells = [fit(word, width, right) for word, width, right in words if width]
-    return [Span(" " + "  ".join(cells), "faint")]

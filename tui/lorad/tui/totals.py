@@ -1,0 +1,166 @@
+"""The queue as a whole: how many jobs do what, and how long all of it will take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from lorad.shared.jobs import Active, Done, Job, Queued, State
+from lorad.tui.format import duration
+from lorad.tui.mirror.order import Listing
+
+RECENT = 20
+"""Ended runs whose pace counts where nothing trains."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The work of the jobs that wait, as far as it can be told without what trains now."""
+
+    seconds: float = 0.0
+    """Of those that trained before, at their own pace."""
+    steps: int = 0
+    """Of those that never did."""
+    unknown: int = 0
+    """Jobs whose length only their data tell."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What the header and `lorad status` say of the whole queue."""
+
+    states: Mapping[State, int] = field(default_factory=dict)
+    eta_seconds: float | None = None
+    """Until nothing runs or waits; none where no pace was ever measured."""
+    eta_complete: bool = True
+    """False: it will take longer, since some job's length or pace is not known."""
+
+    @property
+    def training(self) -> int:
+        """Jobs with a process."""
+        return sum(self.states.get(s, 0) for s in ("starting", "running", "pausing", "finishing"))
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that start by themselves."""
+        return self.states.get("queued", 0)
+
+
+def waiting_work(jobs: Iterable[Job]) -> Waiting:
+    """Of the queued ones among these."""
+    seconds, steps, unknown = 0.0, 0, 0
+    for job in jobs:
+        if not isinstance(job.status, Queued):
+            continue
+        pace, length = job.progress.seconds_per_step, job.max_train_steps
+        if length is None:
+            unknown += 1
+        elif pace is None:
+            steps += max(0, length - job.progress.step)
+        else:
+            seconds += max(0, length - job.progress.step) * pace
+    return Waiting(seconds, steps, unknown)
+
+
+def count(jobs: Iterable[Job]) -> Mapping[State, int]:
+    """How many are in each state."""
+    return Counter(job.state for job in jobs)
+
+
+def known_pace(jobs: Iterable[Job]) -> float | None:
+    """Seconds a step, the mean of what was measured on these jobs."""
+    found = [job.progress.seconds_per_step for job in jobs]
+    measured = [pace for pace in found if pace is not None]
+    return sum(measured) / len(measured) if measured else None
+
+
+def eta(
+    active: Sequence[Job], waiting: Waiting, slots: int, pace: float | None
+) -> tuple[float | None, bool]:
+    """Seconds until nothing runs or waits, and whether that is all of it.
+
+    The work of all jobs spread evenly over the cards, `slots` of them, and never less than the
+    longest of those that train now: what a queue comes to whose jobs are many and alike. Jobs that
+    never trained are taken to be as fast as those that do.
+    """
+    running = [job.progress.eta_seconds for job in active]
+    known = [left for left in running if left is not None]
+    complete = len(known) == len(running) and not waiting.unknown
+    work = sum(known) + waiting.seconds
+    if waiting.steps:
+        complete = complete and pace is not None
+        work += waiting.steps * (pace or 0.0)
+    if not complete and not work:
+        return None, False
+    return max([work / max(1, slots), *known]), complete
+
+
+def totals(jobs: Sequence[Job], slots: int) -> Totals:
+    """Of these jobs, on so many cards."""
+    active = [job for job in jobs if is_active(job)]
+    pace = known_pace(active)
+    if pace is None:
+        pace = known_pace(newest(jobs))
+    seconds, complete = eta(active, waiting_work(jobs), slots, pace)
+    return Totals(count(jobs), seconds, complete)
+
+
+def newest(jobs: Iterable[Job]) -> list[Job]:
+    """The runs that were done last."""
+    ended = [(job.status.finished, job) for job in jobs if isinstance(job.status, Done)]
+    return [job for _, job in sorted(ended, key=lambda pair: -pair[0])[:RECENT]]
+
+
+def eta_words(found: Totals) -> str:
+    """How long it takes in words; empty where nothing runs or waits."""
+    if not found.training and not found.waiting:
+        return ""
+    if found.eta_seconds is None:
+        return "unknown"
+    words = duration(found.eta_seconds)
+    return words if found.eta_complete else f"over {words}"
+
+
+def count_words(found: Totals) -> list[str]:
+    """`2 training`, `5 waiting`, `1 paused` …: what there is, in this order."""
+    states = found.states
+    amounts = (
+        (found.training, "training"),
+        (found.waiting, "waiting"),
+        (states.get("paused", 0), "paused"),
+        (states.get("stashed", 0), "stashed"),
+        (states.get("done", 0), "done"),
+        (states.get("failed", 0), "failed"),
+        (states.get("cancelled", 0), "cancelled"),
+    )
+    return [f"{amount} {word}" for amount, word in amounts if amount]
+
+
+class Tally:
+    """The totals of a listing; what only a change of state can change is counted only then."""
+
+    def __init__(self) -> None:
+        """Nothing is counted yet."""
+        self._order: Sequence[int] | None = None
+        self._waiting = Waiting()
+        self._states: Mapping[State, int] = {}
+        self._pace: float | None = None
+
+    def of(self, listing: Listing, slots: int) -> Totals:
+        """Of all its jobs, on so many cards."""
+        jobs = listing.jobs
+        if listing.order is not self._order:
+            self._order = listing.order
+            self._waiting = waiting_work(jobs.values())
+            self._states = count(jobs.values())
+            self._pace = known_pace(newest(jobs.values()))
+        active = list(takewhile(is_active, (jobs[id] for id in listing.order)))
+        seconds, complete = eta(active, self._waiting, slots, known_pace(active) or self._pace)
+        return Totals(self._states, seconds, complete)
+
+
+def is_active(job: Job) -> bool:
+    """Whether it has a process."""
+    return isinstance(job.status, Active)

@@ -12,6 +12,7 @@ import time
 from logging.handlers import RotatingFileHandler
 from typing import TextIO
 
+from lorad.daemon.health import TROUBLED
 from lorad.daemon.service import Service
 from lorad.shared.endpoints import Home, find_home
 from lorad.shared.errors import DaemonRunning, LoradError
@@ -65,7 +66,7 @@ def take_lock(home: Home) -> TextIO:
 def _log_to(home: Home) -> None:
     handler = RotatingFileHandler(home.daemon_log, maxBytes=4 << 20, backupCount=2)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=logging.INFO, handlers=[handler, TROUBLED])
 
 
 if __name__ == "__main__":

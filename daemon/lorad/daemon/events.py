@@ -37,6 +37,10 @@ class Events:
         frames = codec.encode(event, epoch=self._epoch, seq=self._heads[topic])
         self._outlet.send_multipart([topic.encode(), *frames], zmq.DONTWAIT)
 
+    def published(self) -> int:
+        """How many events so far, of all streams."""
+        return sum(self._heads.values())
+
     def welcome(self, token: str) -> None:
         """Tell one client that all it subscribed to before is active."""
         frames = codec.encode(Attached(), epoch=self._epoch)

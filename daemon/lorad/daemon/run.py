@@ -9,7 +9,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 from lorad.daemon.uplink import Identity, Uplink
 from lorad.shared.errors import (
@@ -27,7 +27,7 @@ UNREACHABLE = (DataSetUnreachable, ModelConfigUnreachable, ModelUnreachable)
 
 def main() -> int:
     """Take the task, train, and say how it ended."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    _log_to(sys.stdout)
     for chatty in ("httpx", "filelock", "fsspec"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     faulthandler.register(signal.SIGUSR1)
@@ -52,6 +52,20 @@ def main() -> int:
         print(end.reason, flush=True)
     uplink.close()
     return 1 if end.outcome == "failed" else 0
+
+
+class _Levelled(logging.Formatter):
+    """News as they are; what is worse says so first, for whoever looks for it alone."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return f"{record.levelname}: {text}" if record.levelno >= logging.WARNING else text
+
+
+def _log_to(stream: TextIO) -> None:
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_Levelled())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def _train(assignment: Assignment, uplink: Uplink) -> EndReport:

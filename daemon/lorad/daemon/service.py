@@ -18,7 +18,9 @@ import zmq
 
 from lorad.daemon.events import Events
 from lorad.daemon.handlers import handle
+from lorad.daemon.health import Pulse
 from lorad.daemon.logs import Logs
+from lorad.daemon.owners import Owners
 from lorad.daemon.queue import Queue
 from lorad.daemon.runs import Runs
 from lorad.daemon.server import Sockets
@@ -78,7 +80,7 @@ class Service:
         self.sockets = Sockets(home)
         self.events = Events(self.sockets.events, self.info.epoch)
         self.supervisor = Supervisor(home, umask)
-        self.gauges = Gauges(find_cards())
+        self.gauges = Gauges(find_cards(), Owners(home.runs), home.folder)
         self.queue = Queue(home, self.store, self.events, self.supervisor, self.gauges)
         self.runs = Runs(self.sockets.runs, self.queue)
         self.logs = Logs(home, self.events)
@@ -87,6 +89,9 @@ class Service:
         self._ended: set[int] = set()  # jobs whose process is gone, until that is stored
         self._stopping = False
         self._leave_runs = False
+        self.pulse = Pulse(
+            self.info, home.database, self.events.published, lambda: len(self._ended)
+        )
 
     # -- the loop -----------------------------------------------------------------------------
 
@@ -110,6 +115,7 @@ class Service:
                 next_log = now + LOG_SECONDS
             if now >= next_beat:
                 self._beat()
+                self.pulse.beat(now - next_beat if next_beat else 0.0)
                 next_beat = now + BEAT_SECONDS
         self._end()
 
@@ -151,6 +157,9 @@ class Service:
 
     def _beat(self) -> None:
         self.runs.end_the_overdue()
+        with kept_alive("looking for the outputs' disks"):
+            jobs = self.supervisor.descriptors.values()
+            self.gauges.outputs = tuple(Path(self.store.job(id).folder) for id in jobs)
         reading = self.gauges.newest
         self.events.publish(MACHINE_TOPIC, MachineSampled(gpus=reading.gpus, host=reading.host))
         self.events.publish(DAEMON_TOPIC, Beat(heads=self.events.heads()))
@@ -160,6 +169,7 @@ class Service:
     def _welcome_all(self) -> None:
         while self.sockets.events.poll(0):
             frame = self.sockets.events.recv()
+            self.pulse.subscribed(frame)
             if frame[:4] == b"\x01~w/":
                 with contextlib.suppress(UnicodeDecodeError):
                     self.events.welcome(frame[1:].decode())
@@ -194,7 +204,9 @@ class Service:
             if len(self._clients) >= 1000:
                 self._clients.clear()  # only names for the log; nobody is turned away
             self._clients[identity] = request.client[:100]
-        return self._clients.get(identity, "client")
+        name = self._clients.get(identity, "client")
+        self.pulse.asked(name)
+        return name
 
     # -- the end ------------------------------------------------------------------------------
 

@@ -5,17 +5,20 @@ They are read in a thread of their own, since a driver may hang.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import psutil
 
-from lorad.shared.jobs import Gpu, Host
+from lorad.daemon.owners import Owners
+from lorad.shared.jobs import Disk, Gpu, GpuProcess, Host
 
 log = logging.getLogger(__name__)
 PERIOD_SECONDS = 1.0
@@ -103,6 +106,17 @@ class NvmlCards:
             temperature_celsius=self._try(
                 lambda: float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
             ),
+            processes=self._processes(handle),
+        )
+
+    def _processes(self, handle: Any) -> tuple[GpuProcess, ...]:
+        running = self._try(lambda: self._nvml.nvmlDeviceGetComputeRunningProcesses(handle))
+        return tuple(
+            GpuProcess(
+                pid=int(process.pid),
+                memory_bytes=None if process.usedGpuMemory is None else int(process.usedGpuMemory),
+            )
+            for process in running or ()
         )
 
     def _try(self, ask: Callable[[], _T]) -> _T | None:
@@ -159,6 +173,8 @@ class FakeCards:
                 power_watts=20.0,
                 power_limit_watts=350.0,
                 temperature_celsius=35.0,
+                # A stranger on the first card, who holds what of it is used.
+                processes=() if index else (GpuProcess(pid=1, memory_bytes=1 << 30),),
             )
             for index in range(self._count)
         ]
@@ -198,9 +214,13 @@ class Reading(NamedTuple):
 class Gauges:
     """The newest reading, always at hand."""
 
-    def __init__(self, cards: Cards) -> None:
-        """Takes the first reading at once."""
+    def __init__(self, cards: Cards, owners: Owners, home: Path) -> None:
+        """Takes the first reading at once. `home` is where the daemon itself writes."""
         self._cards = cards
+        self._owners = owners
+        self._home = home
+        self.outputs: tuple[Path, ...] = ()
+        """Where the runs write now."""
         self._stop = threading.Event()
         psutil.cpu_percent(None)  # the first call only sets the mark that the next counts from
         self.newest = self._read()
@@ -228,12 +248,35 @@ class Gauges:
             memory_total_bytes=memory.total,
             memory_used_bytes=memory.total - memory.available,
             gpu_note=self._cards.note,
+            cpu_count=psutil.cpu_count() or 0,
+            load=psutil.getloadavg(),
+            disks=disks((self._home, *self.outputs)),
         )
         try:
-            return Reading(self._cards.sample(), host, held=self._cards.held())
+            cards = [self._named(card) for card in self._cards.sample()]
+            return Reading(cards, host, held=self._cards.held())
         except BlindError as error:
             log.warning("the GPUs cannot be read: %s", error)
             return Reading([], msgspec.structs.replace(host, gpu_note=str(error)), str(error))
+
+    def _named(self, card: Gpu) -> Gpu:
+        return msgspec.structs.replace(card, processes=self._owners.named(card.processes))
+
+
+def disks(folders: Iterable[Path]) -> tuple[Disk, ...]:
+    """The file systems of these folders, each once, by the first folder on it."""
+    found: dict[int, Disk] = {}
+    for folder in folders:
+        with contextlib.suppress(OSError):  # it is gone, or its server is
+            device = folder.stat().st_dev
+            if device not in found:
+                about = os.statvfs(folder)
+                found[device] = Disk(
+                    path=str(folder),
+                    total_bytes=about.f_blocks * about.f_frsize,
+                    free_bytes=about.f_bavail * about.f_frsize,
+                )
+    return tuple(found.values())
 
 
 def _visible(card: Gpu) -> bool:

@@ -41,8 +41,10 @@ from lorad.shared.messages import (
     DaemonInfo,
     Event,
     GetChart,
+    GetHealth,
     GetHistory,
     GetLog,
+    GetLogLines,
     GetMetrics,
     GetNotes,
     GetRecipe,
@@ -51,11 +53,13 @@ from lorad.shared.messages import (
     GetUndo,
     GroupRequest,
     Groups,
+    Health,
     Hello,
     History,
     JobChanged,
     JobRemoved,
     Log,
+    LogLines,
     Metrics,
     Notes,
     Point,
@@ -265,6 +269,14 @@ class Client:
     def ask(self, request: Undo, timeout: float = ..., command_id: str | None = ...) -> Undone: ...
     @overload
     def ask(self, request: GetLog, timeout: float = ..., command_id: str | None = ...) -> Log: ...
+    @overload
+    def ask(
+        self, request: GetLogLines, timeout: float = ..., command_id: str | None = ...
+    ) -> LogLines: ...
+    @overload
+    def ask(
+        self, request: GetHealth, timeout: float = ..., command_id: str | None = ...
+    ) -> Health: ...
     @overload
     def ask(
         self, request: AnyRequest, timeout: float = ..., command_id: str | None = ...

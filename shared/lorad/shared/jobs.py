@@ -215,6 +215,29 @@ class Group(Struct, frozen=True, kw_only=True):
     """Why it is paused, where nobody asked for it."""
 
 
+class GpuProcess(Struct, frozen=True, kw_only=True):
+    """A process that computes on a card."""
+
+    pid: int
+    memory_bytes: int | None = None
+    """Of the card; none where the driver does not say."""
+    user: str = ""
+    name: str = ""
+    """The program. Empty, as its user, where it cannot be seen: in another container."""
+    job: int | None = None
+    """The job of ours that it trains; none: a stranger."""
+
+
+class Disk(Struct, frozen=True, kw_only=True):
+    """A file system that lorad writes to."""
+
+    path: str
+    """A folder on it that is written to."""
+    total_bytes: int
+    free_bytes: int
+    """For this user."""
+
+
 class Gpu(Struct, frozen=True, kw_only=True):
     """What the driver says of one card. A figure it does not give is none."""
 
@@ -228,6 +251,7 @@ class Gpu(Struct, frozen=True, kw_only=True):
     power_watts: float | None = None
     power_limit_watts: float | None = None
     temperature_celsius: float | None = None
+    processes: tuple[GpuProcess, ...] = ()
 
 
 class Host(Struct, frozen=True, kw_only=True):
@@ -239,3 +263,8 @@ class Host(Struct, frozen=True, kw_only=True):
     memory_used_bytes: int
     gpu_note: str = ""
     """Why there are no GPU figures, where there are none: `no NVIDIA driver`."""
+    cpu_count: int = 0
+    """Cores, as the kernel counts them."""
+    load: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Processes that want to run, the mean of 1, 5 and 15 minutes."""
+    disks: tuple[Disk, ...] = ()

@@ -27,8 +27,10 @@ from lorad.shared.messages import (
     Drain,
     EnqueueJob,
     GetChart,
+    GetHealth,
     GetHistory,
     GetLog,
+    GetLogLines,
     GetMetrics,
     GetNotes,
     GetRecipe,
@@ -76,8 +78,10 @@ from lorad.daemon.handlers.grouping import (
 )
 from lorad.daemon.handlers.reading import (
     get_chart,
+    get_health,
     get_history,
     get_log,
+    get_log_lines,
     get_metrics,
     get_notes,
     get_recipe,
@@ -163,6 +167,8 @@ HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply]] = {
     GetSamples: get_samples,
     GetNotes: get_notes,
     GetLog: get_log,
+    GetLogLines: get_log_lines,
+    GetHealth: get_health,
     ShutDown: shut_down,
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lorad.daemon import chart
+from lorad.daemon.loglines import lines_of
 from lorad.daemon.logs import read_log
 from lorad.shared.errors import (
     RecipeError,
@@ -15,16 +17,20 @@ from lorad.shared.messages import (
     PROTOCOL,
     Chart,
     GetChart,
+    GetHealth,
     GetHistory,
     GetLog,
+    GetLogLines,
     GetMetrics,
     GetNotes,
     GetRecipe,
     GetSamples,
     GetStatus,
+    Health,
     Hello,
     History,
     Log,
+    LogLines,
     Metrics,
     Notes,
     RecipeText,
@@ -119,11 +125,27 @@ def get_history(service: Service, request: GetHistory, actor: str) -> History:
     return History(changes=found)
 
 
+def get_log_lines(service: Service, request: GetLogLines, actor: str) -> LogLines:
+    return lines_of(_log_path(service, request.id), request)
+
+
+def get_health(service: Service, request: GetHealth, actor: str) -> Health:
+    return service.pulse.health()
+
+
+def _log_path(service: Service, job_id: int) -> Path:
+    """Of a job, or of the daemon itself.
+
+    Raises:
+        UnknownJob: there is none of that number.
+    """
+    if not job_id:
+        return service.home.daemon_log
+    service.store.job(job_id)
+    return service.home.log(job_id)
+
+
 def get_log(service: Service, request: GetLog, actor: str) -> Log:
-    if request.id:
-        service.store.job(request.id)
-        path = service.home.log(request.id)
-    else:
-        path = service.home.daemon_log
+    path = _log_path(service, request.id)
     limit = max(1, min(request.limit, MAX_LOG_BYTES))
     return read_log(path, request.offset, limit)

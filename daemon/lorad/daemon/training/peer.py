@@ -36,7 +36,9 @@ def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a dead run leaves no orphans
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the run decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(
+        level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stdout
+    )
     from lorad.daemon.training.loop import train  # after that: it takes seconds
     from lorad.daemon.training.peers import COUNT, MEETING, RANK, meet
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from lorad.shared.levels import Level
 from lorad.shared.messages.base import Message
 
 
@@ -98,6 +99,24 @@ class QueueChange(Message, frozen=True):
     """What exactly, or why; may be empty."""
     actor: str
     """Who: a client as it called itself in `Hello`, `scheduler`, `run` or `daemon`."""
+
+
+class LogLine(Message, frozen=True):
+    """One line of a log."""
+
+    offset: int
+    """Where it begins, in bytes."""
+    text: str
+    """As it was printed, cut to 1000 characters."""
+    level: Level
+
+
+class Trouble(Message, frozen=True):
+    """What the daemon logged as a warning or worse."""
+
+    time: float
+    level: Level
+    text: str
 
 
 class DaemonInfo(Message, frozen=True):

@@ -9,10 +9,12 @@ from lorad.shared.messages.base import Message
 from lorad.shared.messages.carried import (
     Column,
     DaemonInfo,
+    LogLine,
     Note,
     Point,
     QueueChange,
     SamplePicture,
+    Trouble,
     Validation,
 )
 
@@ -169,6 +171,46 @@ class Undone(Reply, frozen=True, tag="undone"):
     """As they are now; without those that are gone with it."""
 
 
+class LogLines(Reply, frozen=True, tag="log_lines"):
+    """Answers `GetLogLines`: the lines that fit, of those that begin within a part of the log.
+
+    The last line of all may have no end yet; it is told, and `end` is where it begins.
+    """
+
+    lines: list[LogLine]
+    """Oldest first."""
+    begin: int
+    """Where the part begins, in bytes: go on from here backwards."""
+    end: int
+    """Where it ends: go on from here."""
+    size: int
+    """Of the whole log."""
+
+
+class Health(Reply, frozen=True, tag="health"):
+    """Answers `GetHealth`."""
+
+    daemon: DaemonInfo
+    uptime_seconds: float
+    memory_bytes: int
+    cpu_percent: float
+    """Of one core, since the last time that somebody asked."""
+    database_bytes: int
+    """With what is not yet merged into it."""
+    events_per_second: float
+    """Published, over the last seconds."""
+    beat_late_seconds: float
+    """How much later than due the newest beat was: what held the loop up."""
+    clients: list[str]
+    """Who asked for something within a minute, by name."""
+    watchers: int
+    """Who listens to the events."""
+    unsettled: int
+    """Runs that are gone and whose end could not be stored yet."""
+    troubles: list[Trouble]
+    """The newest that were logged, oldest first."""
+
+
 class ShuttingDown(Reply, frozen=True, tag="shutting_down"):
     """Answers `ShutDown`; the daemon goes when its runs have saved."""
 
@@ -195,5 +237,7 @@ AnyReply = (
     | History
     | Undoable
     | Undone
+    | LogLines
+    | Health
     | ShuttingDown
 )

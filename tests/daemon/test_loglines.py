@@ -91,6 +91,7 @@ def test_the_last_line_may_have_no_end_yet() -> None:
     assert [line.text for line in reply.lines] == ["one", "tw"]
     assert reply.end == 4, "it is asked for again when it has grown"
     assert [line.text for line in ask(b"one\ntwo\n", 4).lines] == ["two"]
+    assert ask(b"one\ntw", -1, back=True).end == 4
 
 
 def test_a_place_within_a_line_means_the_next_one() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Callable
 
+from lorad.daemon.loglines import read_lines
 from lorad.shared.jobs import Gpu, Host, Job, Process, Progress, Running, Status
 from lorad.shared.messages import (
     AnyReply,
@@ -13,6 +15,7 @@ from lorad.shared.messages import (
     Column,
     DaemonInfo,
     Event,
+    GetLogLines,
     Log,
     Point,
     SamplePicture,
@@ -99,6 +102,8 @@ class FakeLink:
         self.selected: list[int | None] = []
         self.answers: dict[type, AnyReply | str] = {}
         self.log = ""
+        self.looked: list[GetLogLines] = []
+        """How the log was read."""
         self.columns: list[Column] = []
         self.pictures: list[SamplePicture] = []
         self.stopped = False
@@ -133,6 +138,10 @@ class FakeLink:
             self.post(News())
 
     def ask(self, request: AnyRequest) -> None:
+        if isinstance(request, GetLogLines):
+            self.looked.append(request)
+            self.post(Answered(request, read_lines(io.BytesIO(self.log.encode()), request)))
+            return
         self.asked.append(request)
         answer = self.answers.get(type(request))
         if isinstance(answer, str):

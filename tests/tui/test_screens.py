@@ -25,7 +25,6 @@ from lorad.shared.recipe import template
 from lorad.tui import mirror as reducer
 from lorad.tui.app import LoradApp
 from lorad.tui.screens.main import MainScreen
-from lorad.tui.widgets.log import LogView
 from lorad.tui.widgets.wall import SampleWall
 
 HOSTILE = (
@@ -232,36 +231,6 @@ def test_samples_screen_steps_and_enlarges() -> None:
 
     drive(link, act)
     assert at == [(9, 0), (5, 0), (0, 0), (0, 0), (0, 1), (0, 1), (5, 1), (5, 0)]
-
-
-def test_log_screen_scrolls_follows_and_searches() -> None:
-    link = FakeLink(job(1))
-    link.log = "".join(f"line {n}\n" for n in range(200)) + "partial"
-    top: list[bool] = []
-
-    async def act(pilot: Pilot[int]) -> None:
-        await pilot.press("l")
-        await settle(pilot)
-        log = pilot.app.screen.query_one(LogView)
-        assert "partial" in text_of(pilot.app)  # type: ignore[arg-type]
-        await pilot.press("g")
-        top.append(log.following)
-        await pilot.pause()
-        assert "line 0 " in text_of(pilot.app)  # type: ignore[arg-type]
-        await pilot.press("G")
-        top.append(log.following)
-        await pilot.press("k", "k")
-        top.append(log.following)
-        await pilot.press("j", "j")
-        top.append(log.following)
-        await pilot.press("slash", *"line 42", "enter")
-        await pilot.pause()
-        assert "line 42" in text_of(pilot.app)  # type: ignore[arg-type]
-        await pilot.press("escape")
-        assert isinstance(pilot.app.screen, MainScreen)
-
-    drive(link, act)
-    assert top == [False, True, False, True]
 
 
 def added(link: FakeLink, recipe: Path) -> str:

@@ -40,7 +40,8 @@ def read_lines(file: BinaryIO, ask: GetLogLines) -> LogLines:
 def _before(file: BinaryIO, offset: int, size: int, ask: GetLogLines) -> LogLines:
     most = _most(ask)
     found: list[LogLine] = []
-    begin = offset
+    begin = start = offset
+    data = b""
     for reach in REACHES:
         start = max(0, offset - reach)
         data = _read(file, start, offset - start)
@@ -51,10 +52,13 @@ def _before(file: BinaryIO, offset: int, size: int, ask: GetLogLines) -> LogLine
         found = [] if cut else _sifted(data[first:] + rest, begin, ask)[0]
         if len(found) >= most or start == 0:
             break
+    end = offset
+    if offset == size and found and not data.endswith(b"\n"):
+        end = start + data.rfind(b"\n") + 1  # the last line has no end yet
     if len(found) >= most:
         found = found[-most:]
         begin = found[0].offset
-    return LogLines(lines=found, begin=begin, end=offset, size=size)
+    return LogLines(lines=found, begin=begin, end=end, size=size)
 
 
 def _after(file: BinaryIO, offset: int, size: int, ask: GetLogLines) -> LogLines:

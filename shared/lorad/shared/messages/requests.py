@@ -217,29 +217,6 @@ class GetLog(JobRequest, frozen=True, tag="get_log"):
 class CopyJob(JobRequest, frozen=True, tag="copy_job"):
     """Queue its recipe again as a new job, with its changes and others."""
 
-
-class GetLogLines(JobRequest, frozen=True, tag="get_log_lines"):
-    """Lines of the log before or after a place in it. Job 0 is the daemon itself."""
-
-    offset: int
-    """In bytes; negative: the end."""
-    back: bool = False
-    """The lines before it, else those after it."""
-    limit: int = 200
-    """Lines wanted."""
-    level: Level = "info"
-    """Only those that are as bad as this."""
-    find: str = ""
-    """Only those with this text, in capitals or not."""
-
-
-class GetHealth(Request, frozen=True, tag="get_health"):
-    """How the daemon itself is."""
-
-
-class ShutDown(Request, frozen=True, tag="shut_down"):
-    """End the daemon: running jobs are paused and resumed by the next one."""
-
     changes: dict[str, str] = field(default_factory=dict)
     """Any keys, also those that a job's own recipe keeps; values as TOML."""
     name: str = ""
@@ -290,6 +267,25 @@ class Batch(Request, frozen=True, tag="batch"):
     """All of these in their order, or none."""
 
     requests: list[OneRequest]
+
+
+class GetLogLines(JobRequest, frozen=True, tag="get_log_lines"):
+    """Lines of the log before or after a place in it. Job 0 is the daemon itself."""
+
+    offset: int
+    """In bytes; negative: the end."""
+    back: bool = False
+    """The lines before it, else those after it."""
+    limit: int = 200
+    """Lines wanted."""
+    level: Level = "info"
+    """Only those that are as bad as this."""
+    find: str = ""
+    """Only those with this text, in capitals or not."""
+
+
+class GetHealth(Request, frozen=True, tag="get_health"):
+    """How the daemon itself is."""
 
 
 class ShutDown(Request, frozen=True, tag="shut_down"):
@@ -352,9 +348,9 @@ READING = (
     GetSamples,
     GetNotes,
     GetLog,
-    GetLogLines,
-    GetHealth,
     GetHistory,
     GetUndo,
+    GetLogLines,
+    GetHealth,
 )
 """Requests that change nothing: nothing to remember of them."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lorad.daemon.supervisor import memory_held
+from lorad.daemon.board import memory_held
 from lorad.daemon.terms import find_cards, refuse_circle, refuse_too_few, refuse_unfit
 from lorad.shared.errors import GroupUnfit, TooFewNamed, UnknownCard, WaitsForItself
-from lorad.shared.jobs import Gpu, Group, Job, Process, Queued, Running
+from lorad.shared.jobs import Gpu, GpuProcess, Group, Job, Process, Queued, Running
 
 
 def card(index: int, uuid: str) -> Gpu:
@@ -102,19 +102,17 @@ def test_slots_that_make_no_sense(slots: int) -> None:
         refuse_unfit(Group(name="a", slots=slots))
 
 
-def test_a_runs_memory_is_that_of_its_session() -> None:
-    """Run 10 has a child 11; 99 is a stranger's; 12 is gone."""
-    sessions = {10: 10, 11: 10, 20: 20, 99: 98}
+def test_a_jobs_memory_is_that_of_its_processes_on_each_card() -> None:
+    def on(uuid: str, *held: tuple[int | None, int | None]) -> Gpu:
+        found = tuple(GpuProcess(pid=9, job=job, memory_bytes=size) for job, size in held)
+        return Gpu(
+            uuid=uuid,
+            index=0,
+            name="card",
+            memory_total_bytes=100,
+            memory_used_bytes=0,
+            processes=found,
+        )
 
-    def session(pid: int) -> int:
-        if pid not in sessions:
-            raise ProcessLookupError
-        return sessions[pid]
-
-    jobs = [
-        job(1, process=Process(pid=10, birth="b", gpus=("G0", "G1"))),
-        job(2, process=Process(pid=20, birth="b", gpus=("G1",))),
-        job(3),
-    ]
-    held = {"G0": {10: 3, 99: 50, 12: 7}, "G1": {10: 1, 11: 4, 20: 9}, "G2": {}}
-    assert memory_held(jobs, held, session) == {(1, "G0"): 3, (1, "G1"): 5, (2, "G1"): 9}
+    cards = [on("G0", (1, 3), (None, 50), (3, None)), on("G1", (1, 1), (1, 4), (2, 9)), on("G2")]
+    assert memory_held(cards) == {(1, "G0"): 3, (1, "G1"): 5, (2, "G1"): 9}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -170,3 +170,17 @@ def in_order(jobs: Sequence[Job]) -> list[Job]:
 def rank(job: Job) -> tuple[float, float, int]:
     """Priority, then place, then number: lower starts first."""
     return (-job.priority, job.position, job.id)
+
+
+def memory_held(gpus: Iterable[Gpu]) -> dict[tuple[int, str], int]:
+    """Bytes that each job has on each card, by its number and the card's UUID, where it is known.
+
+    A driver tells none of what runs in another container.
+    """
+    found: dict[tuple[int, str], int] = {}
+    for gpu in gpus:
+        for process in gpu.processes:
+            if process.job is not None and process.memory_bytes is not None:
+                key = process.job, gpu.uuid
+                found[key] = found.get(key, 0) + process.memory_bytes
+    return found

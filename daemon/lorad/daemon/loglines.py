@@ -41,7 +41,7 @@ def _before(file: BinaryIO, offset: int, size: int, ask: GetLogLines) -> LogLine
     most = _most(ask)
     found: list[LogLine] = []
     begin = start = offset
-    data = b""
+    data, cut = b"", True
     for reach in REACHES:
         start = max(0, offset - reach)
         data = _read(file, start, offset - start)
@@ -53,7 +53,7 @@ def _before(file: BinaryIO, offset: int, size: int, ask: GetLogLines) -> LogLine
         if len(found) >= most or start == 0:
             break
     end = offset
-    if offset == size and found and not data.endswith(b"\n"):
+    if offset == size and not cut and not data.endswith(b"\n"):
         end = start + data.rfind(b"\n") + 1  # the last line has no end yet
     if len(found) >= most:
         found = found[-most:]

@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from lorad.daemon import scheduler, trend
-from lorad.daemon.board import Need, Now
+from lorad.daemon.board import Need, Now, memory_held
 from lorad.daemon.events import Events
 from lorad.daemon.failing import stop_group, try_again
 from lorad.daemon.store import Store
-from lorad.daemon.supervisor import Supervisor, memory_held
+from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges
 from lorad.daemon.terms import refuse_too_few, refuse_too_wide
 from lorad.daemon.why import why
@@ -153,7 +153,7 @@ class Queue:
             gpus=reading.gpus,
             needs=self._needs(jobs),
             groups={group.name: group for group in self.store.groups()},
-            held=memory_held(jobs, reading.held),
+            held=memory_held(reading.gpus),
             time=time.time(),
             draining=self.store.draining(),
         )

@@ -8,13 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from lorad.daemon.rows import Attempt
 from lorad.daemon.telemetry import FAKE_UUID
 from lorad.shared.endpoints import Home
-from lorad.shared.jobs import Job, Process
+from lorad.shared.jobs import Process
 
 log = logging.getLogger(__name__)
 LAUNCHERS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "PMI_RANK")
@@ -154,25 +154,6 @@ class Supervisor:
             os.close(descriptor)
         for child in self._children.values():
             child.returncode = child.returncode or 0  # it is let go on purpose
-
-
-def memory_held(
-    jobs: Iterable[Job],
-    held: Mapping[str, Mapping[int, int]],
-    session: Callable[[int], int] = os.getsid,
-) -> dict[tuple[int, str], int]:
-    """Bytes that each job has on each of its cards, by its number and the card's UUID.
-
-    `held` is by UUID and pid. A run is the leader of a session, which all that it starts is in.
-    """
-    runs = {job.process.pid: job.id for job in jobs if job.process is not None}
-    found: dict[tuple[int, str], int] = {}
-    for uuid, processes in held.items():
-        for pid, size in processes.items():
-            with contextlib.suppress(OSError):  # it is gone, or in another namespace
-                if job_id := runs.get(session(pid)):
-                    found[job_id, uuid] = found.get((job_id, uuid), 0) + size
-    return found
 
 
 def birth(pid: int) -> str | None:

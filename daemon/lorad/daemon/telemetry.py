@@ -9,9 +9,8 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -34,10 +33,6 @@ class Cards(Protocol):
 
     def sample(self) -> list[Gpu]:
         """Every card as it is now."""
-        ...
-
-    def held(self) -> Mapping[str, Mapping[int, int]]:
-        """Bytes that each process has on each card, by UUID and pid, where that is known."""
         ...
 
 
@@ -68,22 +63,6 @@ class NvmlCards:
         if self._handles and not found and os.environ.get("CUDA_VISIBLE_DEVICES") is None:
             raise BlindError("no card answers")
         return found
-
-    def held(self) -> Mapping[str, Mapping[int, int]]:
-        """As the driver tells: not inside a container, and not of another user's processes."""
-        found: dict[str, dict[int, int]] = {}
-        for handle in self._handles:
-            uuid, processes = self._try(lambda: self._processes(handle)) or ("", [])  # noqa: B023
-            found[uuid] = {
-                process.pid: int(process.usedGpuMemory)
-                for process in processes
-                if process.usedGpuMemory is not None
-            }
-        return found
-
-    def _processes(self, handle: Any) -> tuple[str, list[Any]]:
-        running = self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
-        return _text(self._nvml.nvmlDeviceGetUUID(handle)), running
 
     def _card(self, index: int, handle: Any) -> Gpu | None:
         nvml = self._nvml
@@ -146,10 +125,6 @@ class NoCards:
             raise BlindError(self.note)
         return []
 
-    def held(self) -> Mapping[str, Mapping[int, int]]:
-        """Nothing."""
-        return {}
-
 
 class FakeCards:
     """As many cards as one likes, for tests and for looking at the screens without any."""
@@ -179,10 +154,6 @@ class FakeCards:
             for index in range(self._count)
         ]
 
-    def held(self) -> Mapping[str, Mapping[int, int]]:
-        """Not known, as in a container."""
-        return {}
-
 
 def find_cards() -> Cards:
     """The cards of this box; `LORAD_FAKE_GPUS=2` puts made-up ones in their place."""
@@ -207,8 +178,6 @@ class Reading(NamedTuple):
     host: Host
     blind: str = ""
     """Why the cards cannot be read, when there may be some: nothing is started then."""
-    held: Mapping[str, Mapping[int, int]] = MappingProxyType({})
-    """Bytes that each process has on each card, by UUID and pid, where that is known."""
 
 
 class Gauges:
@@ -254,7 +223,7 @@ class Gauges:
         )
         try:
             cards = [self._named(card) for card in self._cards.sample()]
-            return Reading(cards, host, held=self._cards.held())
+            return Reading(cards, host)
         except BlindError as error:
             log.warning("the GPUs cannot be read: %s", error)
             return Reading([], msgspec.structs.replace(host, gpu_note=str(error)), str(error))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from lorad.shared.clean import clean_line
 from lorad.shared.jobs import DEFAULT_GROUP, Ended, Gpu, Group, Host, Job, Queued
-from lorad.shared.messages import Status
-from lorad.tui import format, totals
+from lorad.shared.messages import Health, Status
+from lorad.tui import format, machine, totals
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -211,6 +211,27 @@ def left(job: Job) -> str:
 def _step(job: Job) -> str:
     share = "" if job.max_train_steps is None else f" ({format.share(job):.0%})"
     return f"{format.steps(job)}{share}"
+
+
+def plain_machine(status: Status) -> str:
+    """The cards with the processes on them, and the box."""
+    jobs = {job.id: job for job in status.jobs}
+    lines: list[str] = []
+    for gpu in status.gpus:
+        lines.append(f"{clean_line(gpu_line(gpu))}  {machine.short_uuid(gpu.uuid)}")
+        cells = [machine.process_cells(process, jobs) for process in gpu.processes]
+        table = columns([machine.PROCESS_HEAD, *cells]) if cells else "nobody computes on it"
+        lines += [f"  {line}" for line in table.splitlines()]
+    host = status.host
+    lines += [clean_line(host_line(host)), f"load: {machine.load_words(host)}"]
+    return "\n".join([*lines, *(f"disk: {machine.disk_words(disk)}" for disk in host.disks)])
+
+
+def plain_health(health: Health) -> str:
+    """The daemon's health, and what it logged last of warnings and errors."""
+    rows = [f"{name:<9} {words}" for name, words, _ in machine.health_rows(health)]
+    troubles = [f"{at} {level:<7} {text}" for at, level, text in machine.trouble_rows(health)]
+    return "\n".join([*rows, *(troubles or ["It has logged no warning and no error."])])
 
 
 # -- for eyes -----------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ VERBS: dict[str, Verb] = {
     "status": Verb("Watch", "[ID]", "the queue and the machine, once"),
     "why": Verb("Watch", "ID", "why a job waits, or what it does, in one sentence"),
     "log": Verb("Watch", "ID", "what a run printed; -f follows, --daemon for the daemon's"),
+    "gpu": Verb("Watch", "", "the cards, who computes on them, and the box"),
+    "health": Verb("Watch", "", "how the daemon is, and what it complained of last"),
     "samples": Verb("Watch", "ID", "the pictures that a run drew"),
     "wait": Verb("Watch", "ID...", "until jobs end; the exit code says how"),
     "history": Verb("Watch", "[ID]", "who changed what, and when"),

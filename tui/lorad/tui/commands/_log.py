@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from lorad.shared.clean import clean
 from lorad.shared.client import Client
 from lorad.shared.jobs import Job
+from lorad.shared.levels import LEVELS, Level, fits, level_of
 from lorad.shared.messages import GetLog, LogAppended, job_topic
 from lorad.tui.commands._arguments import print_document
 
@@ -35,6 +38,11 @@ def job_pieces(daemon: Client, job_id: int, lines: int | None, follow: bool) -> 
         yield piece
     if not follow:
         return
+    yield from _added(daemon, job_id, at)
+
+
+def _added(daemon: Client, job_id: int, at: int) -> Iterator[Piece]:
+    """What is printed from there on, until the job ends."""
     for heard in daemon.follow(job_id, job_topic(job_id, "log")):
         event = None if isinstance(heard, Job) else heard.event
         if isinstance(event, LogAppended) and event.offset == at:
@@ -76,9 +84,8 @@ def last_lines(text: str, lines: int) -> str:
     return "".join(text.splitlines(keepends=True)[-lines:])
 
 
-def file_pieces(path: Path, lines: int | None, follow: bool) -> Iterator[Piece]:
+def file_pieces(path: Path, lines: int | None, follow: bool, at: int = 0) -> Iterator[Piece]:
     """A log in a file; with `follow` for ever."""
-    at = 0
     while True:
         size = path.stat().st_size
         if size < at:
@@ -93,6 +100,81 @@ def file_pieces(path: Path, lines: int | None, follow: bool) -> Iterator[Piece]:
         if not follow:
             return
         time.sleep(POLL_SECONDS)
+
+
+class Pieces(NamedTuple):
+    """A log: what it holds, and what is added to it from a place on."""
+
+    so_far: Callable[[], Iterator[Piece]]
+    added: Callable[[int], Iterator[Piece]]
+
+
+def of_job(daemon: Client, job_id: int, follow: bool) -> Pieces:
+    """A job's; added to until the job ends."""
+    return Pieces(
+        lambda: _from(daemon, job_id, 0),
+        lambda at: _added(daemon, job_id, at) if follow else iter(()),
+    )
+
+
+def of_file(path: Path, follow: bool) -> Pieces:
+    """A file's; added to for ever."""
+    return Pieces(
+        lambda: file_pieces(path, None, False),
+        lambda at: file_pieces(path, None, True, at) if follow else iter(()),
+    )
+
+
+class Sieve(NamedTuple):
+    """Which lines are wanted."""
+
+    level: Level
+    find: str
+
+    def __bool__(self) -> bool:
+        """Whether any are not."""
+        return self != Sieve("info", "")
+
+
+def sifted(pieces: Iterable[Piece], sieve: Sieve, lines: int | None = None) -> Iterator[Piece]:
+    """The pieces with only the lines that fit; of those the last `lines`, once all is read."""
+    rest, level, end = "", LEVELS[0], 0
+    newest: deque[Piece] = deque(maxlen=lines)
+    for piece in pieces:
+        *whole, rest = (rest + piece.text).split("\n")
+        kept = []
+        for line in whole:
+            level = level_of(line[:LINE_LIMIT], level)
+            if fits(line, level, sieve.level, sieve.find):
+                kept.append(f"{line}\n")
+        if lines is None:
+            yield Piece(piece.offset, piece.next, "".join(kept))
+        else:
+            newest.extend(Piece(piece.offset, piece.next, line) for line in kept)
+        end = piece.next
+    if rest and fits(rest, level_of(rest[:LINE_LIMIT], level), sieve.level, sieve.find):
+        newest.append(Piece(end, end, rest))
+    yield from newest
+
+
+def only(pieces: Pieces, sieve: Sieve, lines: int | None) -> Iterator[Piece]:
+    """What there is and what is added, with only the lines that fit; `lines` of the first."""
+    end = 0
+
+    def so_far() -> Iterator[Piece]:
+        nonlocal end
+        for piece in pieces.so_far():
+            end = piece.next
+            yield piece
+
+    def later() -> Iterator[Piece]:
+        yield from pieces.added(end)  # not asked before `end` is known
+
+    if lines is None:
+        yield from sifted(chain(so_far(), later()), sieve)
+    else:
+        yield from sifted(so_far(), sieve, lines)
+        yield from sifted(later(), sieve)
 
 
 class Printer(Protocol):

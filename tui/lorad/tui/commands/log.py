@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lorad.shared.endpoints import find_home
 from lorad.shared.errors import NoDaemon
+from lorad.shared.levels import LEVELS
 from lorad.tui.commands import _log
 from lorad.tui.commands._arguments import add_json, connect, count, job_id
 
@@ -17,6 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--daemon", action="store_true", help="the daemon's own log")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the job ends")
     parser.add_argument("-n", "--lines", metavar="LINES", type=count, help="only the last lines")
+    parser.add_argument("--grep", metavar="TEXT", default="", help="only lines with this text")
+    parser.add_argument(
+        "--level", choices=LEVELS, default="info", help="only lines that are as bad as this"
+    )
     add_json(parser)
     parser.set_defaults(usage_error=parser.error)
 
@@ -26,15 +31,22 @@ def run(args: argparse.Namespace) -> int:
     if (args.id is None) == (not args.daemon):
         args.usage_error("say either a job's number or --daemon")
     printer = _log.Json(args.id or 0, lines=args.follow) if args.json else _log.Text()
+    sieve = _log.Sieve(args.level, args.grep)
     if args.daemon:
         # The file itself: it is wanted most when the daemon does not answer.
         path = find_home().daemon_log
         if not path.exists():
             raise NoDaemon
-        _print(_log.file_pieces(path, args.lines, args.follow), printer)
+        pieces = _log.file_pieces(path, args.lines, args.follow)
+        if sieve:
+            pieces = _log.only(_log.of_file(path, args.follow), sieve, args.lines)
+        _print(pieces, printer)
         return 0
     with connect() as daemon:
-        _print(_log.job_pieces(daemon, args.id, args.lines, args.follow), printer)
+        pieces = _log.job_pieces(daemon, args.id, args.lines, args.follow)
+        if sieve:
+            pieces = _log.only(_log.of_job(daemon, args.id, args.follow), sieve, args.lines)
+        _print(pieces, printer)
     return 0
 
 

@@ -36,6 +36,7 @@ HINTS = (
     ("x", "cancel"),
     ("s", "samples"),
     ("l", "log"),
+    ("m", "machine"),
     ("space", "mark"),
     ("w", "why"),
     ("/", "filter"),
@@ -92,6 +93,7 @@ class MainScreen(Steering, Editing):
         Binding("minus", "prioritise(-1)", "priority", id="job.lower", tooltip="Lower priority"),
         Binding("w", "why", "why", id="job.why", tooltip="Why it waits, or what it does"),
         Binding("s", "samples", "samples", id="view.samples", tooltip="All pictures, large"),
+        Binding("m", "machine", "machine", id="view.machine", tooltip="Cards, box and daemon"),
         Binding("l", "log", "log", id="view.log", tooltip="The whole log"),
         Binding(
             "slash", "filter", "filter", id="queue.filter", tooltip="Filter by name, state, number"
@@ -259,3 +261,8 @@ class MainScreen(Steering, Editing):
             from lorad.tui.screens.log import LogScreen
 
             self.app.push_screen(LogScreen(job))
+
+    def action_machine(self) -> None:
+        from lorad.tui.screens.machine import MachineScreen
+
+        self.app.push_screen(MachineScreen())

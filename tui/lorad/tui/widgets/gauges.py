@@ -52,16 +52,16 @@ class Gauges(Painting):
         if len(wide) < height:
             return [head, *wide]
         narrow = [
-            _line(f"GPU {gpu.index}", _gauges_of(gpu)[:2], width, figured) for gpu in self._gpus
+            _line(f"GPU {gpu.index}", gauges_of(gpu)[:2], width, figured) for gpu in self._gpus
         ]
-        narrow.append(_line("host", _gauges_of_host(self._host), width, figured))
+        narrow.append(_line("host", gauges_of_host(self._host), width, figured))
         return [head, *narrow]
 
     def _all(self, host: Host) -> list[Gauge]:
-        return [*_gauges_of_host(host), *(g for gpu in self._gpus for g in _gauges_of(gpu))]
+        return [*gauges_of_host(host), *(g for gpu in self._gpus for g in gauges_of(gpu))]
 
 
-def _gauges_of(gpu: Gpu) -> list[Gauge]:
+def gauges_of(gpu: Gpu) -> list[Gauge]:
     share = gpu.memory_used_bytes / max(1, gpu.memory_total_bytes)
     amount = memory(gpu.memory_used_bytes, gpu.memory_total_bytes)
     load = gpu.utilization_percent
@@ -81,7 +81,7 @@ def _gauges_of(gpu: Gpu) -> list[Gauge]:
     return gauges
 
 
-def _gauges_of_host(host: Host) -> list[Gauge]:
+def gauges_of_host(host: Host) -> list[Gauge]:
     share = host.memory_used_bytes / max(1, host.memory_total_bytes)
     amount = memory(host.memory_used_bytes, host.memory_total_bytes)
     return [
@@ -92,20 +92,20 @@ def _gauges_of_host(host: Host) -> list[Gauge]:
 
 def _gpu_rows(gpu: Gpu, width: int, figured: int) -> list[Row]:
     name = clean_line(gpu.name, 60)
-    gauges = _gauges_of(gpu)
+    gauges = gauges_of(gpu)
     title = [Span(f"GPU {gpu.index}", "text"), Span(f"  {name}", "dim")]
-    return [title, *_pairs(gauges, width, figured)]
+    return [title, *pairs(gauges, width, figured)]
 
 
 def _host_rows(host: Host, width: int, figured: int, titled: bool) -> list[Row]:
     rows: list[Row] = [[Span("host", "text")]] if titled else []
-    rows += _pairs(_gauges_of_host(host), width, figured)
+    rows += pairs(gauges_of_host(host), width, figured)
     if host.gpu_note:
         rows.append([Span("  " + fit(clean_line(host.gpu_note), width - 2), "dim")])
     return rows
 
 
-def _pairs(gauges: Sequence[Gauge], width: int, figured: int) -> list[Row]:
+def pairs(gauges: Sequence[Gauge], width: int, figured: int) -> list[Row]:
     """Two in a line."""
     half = (width - 5) // 2
     rows: list[Row] = []
@@ -152,8 +152,8 @@ def _one_line(gpus: Sequence[Gpu], host: Host, width: int) -> Row:
 def _figures(gpus: Sequence[Gpu], host: Host, telling: int) -> Row:
     row: Row = []
     for gpu in gpus:
-        words = "  ".join(gauge.figure for gauge in _gauges_of(gpu)[:telling] if gauge.figure)
+        words = "  ".join(gauge.figure for gauge in gauges_of(gpu)[:telling] if gauge.figure)
         row += [Span(f"GPU {gpu.index} ", "dim"), Span(f"{words}   ")]
-    for gauge in _gauges_of_host(host)[:telling]:
+    for gauge in gauges_of_host(host)[:telling]:
         row += [Span(f"{gauge.name} ", "dim"), Span(f"{gauge.figure}   ")]
     return [*row, Span(clean_line(host.gpu_note), "dim")]

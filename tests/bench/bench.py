@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import quality
 from many import COUNT, many
+from overview import overview
 from reference import STEPS, Reference, beside_reference, lorad, put_pictures
 from support import Daemon, eventually, small_recipe
 from terminal import Terminal
@@ -174,6 +175,7 @@ BENCHES: dict[str, Callable[[Path], str]] = {
     "exactness": exactness,
     "where": where,
     "data": data,
+    "overview": overview,
 }
 
 

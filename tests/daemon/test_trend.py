@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lorad.daemon import trend
+from lorad.daemon.events import Events
+from lorad.daemon.queue import Queue
+from lorad.daemon.rows import NewJob
+from lorad.daemon.store import Store
+from lorad.shared.jobs import Job
+from lorad.shared.messages import Point
+from lorad.shared.recipe import parse_recipe
 
 
 def whole(losses: list[float]) -> trend.Trend:
@@ -73,3 +82,58 @@ def test_steps_that_nobody_told_of_are_bridged() -> None:
 def test_a_run_of_an_older_lorad_has_none() -> None:
     assert not trend.fits((), 40)
     assert trend.fits((), 0)
+
+
+def point(step: int, loss: float) -> Point:
+    return Point(
+        step=step, time=1.0, loss=loss, learning_rate=1e-3, grad_norm=1.0, images_per_second=4.0
+    )
+
+
+RECIPE = 'name = "a"\n[data]\npath = "p"\n[train]\ntrain_batch_size = 2\nmax_train_steps = 100\n'
+
+
+@pytest.fixture
+def queue() -> Queue:
+    """On a store in memory; nothing is started and nobody listens."""
+    store = Store(":memory:")
+    events = Events(SimpleNamespace(send_multipart=lambda *frames: None), "e")
+    return Queue(None, store, events, None, None)  # type: ignore[arg-type]
+
+
+def added(queue: Queue) -> Job:
+    new = NewJob(parse_recipe(RECIPE), RECIPE, Path("/"), stash=False, priority=0)
+    return queue.store.add(new, "test", lambda id: Path(f"/out/{id}"))
+
+
+def test_each_batch_of_points_goes_on_with_it(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = added(queue)
+    losses = [1.0 / step for step in range(1, 41)]
+    # No look at the older points for it.
+    monkeypatch.setattr(queue.store, "losses", None)
+    for first in range(0, 40, 5):
+        pairs = enumerate(losses[first : first + 5], first + 1)
+        job = queue.note_points(job, [point(step, loss) for step, loss in pairs])
+    assert job.progress.trend == pytest.approx(means(losses))
+    assert job.progress.seconds_per_step == 2 / 4
+    assert job.progress.eta_seconds == 60 * 2 / 4
+    assert queue.store.job(job.id).progress == job.progress
+
+
+def test_a_run_that_goes_on_from_its_checkpoint_keeps_its_beginning(queue: Queue) -> None:
+    job = queue.note_points(added(queue), [point(step, 1.0) for step in range(1, 41)])
+    job = queue.rewound(job, 20)
+    assert (job.progress.step, job.progress.trend) == (20, (1.0,) * 10)
+    job = queue.note_points(job, [point(21, 5.0), point(22, 7.0)])
+    assert job.progress.trend == (*(1.0,) * 10, 6.0)
+
+
+def test_a_run_that_an_older_lorad_began_is_looked_over_once(queue: Queue) -> None:
+    job = added(queue)
+    losses = [1.0 / step for step in range(1, 51)]
+    queue.store.add_points(job.id, [point(step, loss) for step, loss in enumerate(losses, 1)])
+    job = queue.note(job, step=40)  # it goes on from there, and has older points beyond
+    job = queue.note_points(job, [point(41, losses[40])])
+    assert job.progress.trend == pytest.approx(means(losses[:41]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
@@ -179,6 +181,21 @@ def test_a_row_says_how_far_how_fast_and_how_long(size: tuple[int, int]) -> None
     for text in ("50%", "50/100", "1m15s", "8.00", "█▅▄▁"):
         assert text in row
     assert "next in line · priority +3" in shown
+
+
+@pytest.mark.parametrize(
+    ("size", "part"), [((80, 24), (8, 80)), ((120, 40), (12, 120)), ((200, 60), (13, 99))]
+)
+def test_the_list_looks_as_it_did(size: tuple[int, int], part: tuple[int, int]) -> None:
+    """The text of the pane; `LORAD_GOLDEN=1` writes it anew, to be looked at."""
+    lines, columns = part
+    shown = seen(busy(), "j", "space", size=size).splitlines()[1 : 1 + lines]
+    found = "".join(f"{line[:columns].rstrip()}\n" for line in shown)
+    path = Path(__file__).parent / "golden" / f"queue-{size[0]}x{size[1]}.txt"
+    if os.environ.get("LORAD_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(found)
+    assert found == path.read_text()
 
 
 def test_sections_stand_where_there_is_room() -> None:

@@ -1,54 +1,192 @@
-"""The loss curve drawn together to a width: envelopes, so that a spike never vanishes."""
+"""The curves of the jobs that somebody looks at, kept in memory and grown as their runs report."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
-from lorad.shared.messages import Column
+from lorad.daemon.series import SMOOTHING_SHARE, Series, Window
+from lorad.shared.messages import (
+    OF_CARDS,
+    OF_STEPS,
+    Chart,
+    Column,
+    GetChart,
+    Metric,
+    Point,
+    Validation,
+)
 
-SMOOTHING_SHARE = 0.02
-"""The smoothing's reach: about this share of the run, so that it looks alike at any length."""
+KEPT_POINTS = 2_000_000
+"""Of all jobs together, about 60 bytes each; the newest job that was asked for is kept anyway."""
+MAX_WIDTH = 2000
+PERIOD_SECONDS = 1.0
+SPARSE = 10_000
+"""A run that lasts longer than so many periods has its gauges kept less often, the more so the
+longer it lasts: some 80,000 rows in a hundred days."""
+
+Row = tuple[Any, ...]
+"""A step, its time, and figures; none for what is no number."""
 
 
-def columns(losses: list[tuple[int, float]], width: int) -> list[Column]:
-    """At most `width` columns over (step, loss) pairs in order of step."""
-    if not losses:
-        return []
-    smooth = smoothed([loss for _, loss in losses])
-    first, last = losses[0][0], losses[-1][0]
-    width = max(1, min(width, last - first + 1))
-    groups: list[list[int]] = [[] for _ in range(width)]
-    for row, (step, _) in enumerate(losses):
-        groups[(step - first) * width // (last - first + 1)].append(row)
-    return [_column(losses, smooth, rows) for rows in groups if rows]
+class Source(Protocol):
+    """What is on the disk of a job."""
+
+    def point_rows(self, job_id: int) -> Iterable[Sequence[Row]]:
+        """Step, time and `OF_STEPS` of all points in order, in batches."""
+
+    def gauge_rows(self, job_id: int) -> list[Row]:
+        """Step, time and `OF_CARDS`, in order."""
+
+    def validations(self, job_id: int, after: int, limit: int) -> list[Validation]:
+        """Looks after a step, in order."""
 
 
-def _column(losses: list[tuple[int, float]], smooth: list[float], rows: list[int]) -> Column:
-    finite = [row for row in rows if math.isfinite(losses[row][1])]
-    return Column(
-        step=losses[rows[-1]][0],
-        minimum=min((losses[row][1] for row in finite), default=None),
-        maximum=max((losses[row][1] for row in finite), default=None),
-        last=losses[finite[-1]][1] if finite else None,
-        smoothed=smooth[finite[-1]] if finite else None,
-        nonfinite=len(rows) - len(finite),
+class Curves:
+    """All series of one job."""
+
+    def __init__(self) -> None:
+        self.points = Series(OF_STEPS)
+        self.gauges = Series(OF_CARDS)
+        self.looks = Series(("validation_loss",))
+
+    def __len__(self) -> int:
+        return len(self.points) + len(self.gauges) + len(self.looks)
+
+    def of(self, metric: Metric) -> Series:
+        """The series that has it."""
+        return next(one for one in (self.points, self.gauges, self.looks) if metric in one.figures)
+
+    def add_points(self, points: Sequence[Point]) -> None:
+        """Steps taken; what a resumed run takes again replaces all that came after it."""
+        again = bool(self.points) and points[0].step <= self.points.steps[-1]
+        for rising in _rising(points):
+            figures = {name: [getattr(p, name) for p in rising] for name in OF_STEPS}
+            self.points.extend([p.step for p in rising], [p.time for p in rising], figures)
+        if again:
+            self.gauges.cut(points[0].step)
+            self.looks.cut(points[0].step)
+
+    def add_look(self, look: Validation) -> None:
+        """A look at what is held out; it has its step's time."""
+        time = self.points.times[-1] if self.points else 0.0
+        self.looks.extend([look.step], [time], {"validation_loss": [look.loss]})
+
+    def add_gauges(self, step: int, time: float, figures: dict[Metric, float]) -> None:
+        """The cards at a step."""
+        self.gauges.extend([step], [time], {name: [figures[name]] for name in OF_CARDS})
+
+
+def load(source: Source, job_id: int) -> Curves:
+    """What is on the disk.
+
+    A resumed run has old steps beyond its own, which it has not taken again yet. They are older
+    than its newest one, and are left out.
+    """
+    curves = Curves()
+    for rows in source.point_rows(job_id):
+        _extend(curves.points, OF_STEPS, rows)
+    times = curves.points.times
+    if times:
+        newest = len(times) - 1 - times[::-1].index(max(times))
+        if newest + 1 < len(times):
+            curves.points.cut(curves.points.steps[newest + 1])
+    end = curves.points.steps[-1] if curves.points else 0
+    _extend(curves.gauges, OF_CARDS, [r for r in source.gauge_rows(job_id) if r[0] <= end])
+    looks = [look for look in source.validations(job_id, -1, 1 << 40) if look.step <= end]
+    places = [min(len(times) - 1, max(0, curves.points.place(look.step) - 1)) for look in looks]
+    curves.looks.extend(
+        [look.step for look in looks],
+        [times[place] if times else 0.0 for place in places],
+        {"validation_loss": [look.loss for look in looks]},
     )
+    return curves
 
 
-def smoothed(values: list[float]) -> list[float]:
-    """A zero-phase moving average: once forward, once backward, so that nothing shifts in time."""
-    alpha = 1 / max(1.0, len(values) * SMOOTHING_SHARE)
-    forward = _averaged(values, alpha)
-    return _averaged(forward[::-1], alpha)[::-1]
+def _extend(series: Series, names: Sequence[Metric], rows: Sequence[Row]) -> None:
+    if rows:
+        steps, times, *figures = zip(*rows, strict=True)
+        series.extend(steps, times, dict(zip(names, map(_numbers, figures), strict=True)))
 
 
-def _averaged(values: list[float], alpha: float) -> list[float]:
-    """Exponential, corrected for its start; what is not finite is passed over."""
-    out = []
-    mean = weight = 0.0
-    for value in values:
-        if math.isfinite(value):
-            mean += alpha * (value - mean)
-            weight += alpha * (1 - weight)
-        out.append(mean / weight if weight else math.nan)
-    return out
+def _numbers(figures: Sequence[float | None]) -> Sequence[float]:
+    if None in figures:
+        return [math.nan if figure is None else figure for figure in figures]
+    return figures  # type: ignore[return-value]  # it was looked for
+
+
+def _rising(points: Sequence[Point]) -> Iterable[Sequence[Point]]:
+    """Points in pieces whose steps rise: a run goes back to a checkpoint when its loss is NaN."""
+    start = 0
+    for at in range(1, len(points)):
+        if points[at].step <= points[at - 1].step:
+            yield points[start:at]
+            start = at
+    yield points[start:]
+
+
+class Charts:
+    """The curves of a few jobs: read at the first question, then kept up to date."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._kept: dict[int, Curves] = {}
+        """The one asked for last is the last."""
+        self._gauged: dict[int, tuple[float, float]] = {}
+        """When a job's gauges were kept for the first and the last time."""
+
+    def of(self, job_id: int) -> Curves:
+        """The job's curves; others are forgotten where there are too many points."""
+        curves = self._kept.pop(job_id, None)
+        if curves is None:
+            curves = load(self._source, job_id)
+        self._kept[job_id] = curves
+        while len(self._kept) > 1 and sum(map(len, self._kept.values())) > KEPT_POINTS:
+            self._kept.pop(next(iter(self._kept)))
+        return curves
+
+    def known(self, job_id: int) -> Curves | None:
+        """The job's curves, if somebody looked at them: what is not kept needs no news."""
+        return self._kept.get(job_id)
+
+    def forget(self, job_id: int) -> None:
+        """The job begins again, or is gone."""
+        self._kept.pop(job_id, None)
+        self._gauged.pop(job_id, None)
+
+    def gauges_due(self, job_id: int, now: float) -> bool:
+        """Whether to keep the gauges again: once a second, less often in a long run."""
+        if job_id not in self._gauged:
+            times = [row[1] for row in self._source.gauge_rows(job_id)]
+            self._gauged[job_id] = (min(times, default=now), max(times, default=-math.inf))
+        first, last = self._gauged[job_id]
+        period = max(PERIOD_SECONDS, (now - first) / SPARSE)
+        if 0 <= now - last < period:
+            return False
+        self._gauged[job_id] = (first, now)
+        return True
+
+    def draw(self, request: GetChart, images_per_step: int) -> Chart:
+        """What was asked for, as columns."""
+        curves = self.of(request.id)
+        smoothing = SMOOTHING_SHARE if request.smoothing is None else request.smoothing
+        window = Window(
+            width=max(1, min(request.width, MAX_WIDTH)),
+            first=_finite(request.first),
+            last=_finite(request.last),
+            axis=request.axis,
+            images_per_step=max(1, images_per_step),
+            begin=curves.points.times[0] if curves.points else 0.0,
+            smoothing=min(1.0, max(0.0, smoothing)) if math.isfinite(smoothing) else 0.0,
+        )
+        lines: dict[Metric, list[Column]] = {}
+        for metric in request.metrics:
+            series = curves.of(metric)
+            if columns := series.columns(metric, window):
+                lines[metric] = columns
+        return Chart(lines=lines)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is None or math.isfinite(value) else None

@@ -12,6 +12,7 @@ import msgspec
 
 from lorad.daemon import scheduler, trend
 from lorad.daemon.board import Need, Now, memory_held
+from lorad.daemon.chart import Charts
 from lorad.daemon.events import Events
 from lorad.daemon.failing import stop_group, try_again
 from lorad.daemon.store import Store
@@ -40,8 +41,20 @@ from lorad.shared.jobs import (
     Status,
 )
 from lorad.shared.lifecycle import Event, next_state
-from lorad.shared.messages import QUEUE_TOPIC, EndReport, GroupsChanged, JobChanged, Point
+from lorad.shared.messages import (
+    QUEUE_TOPIC,
+    EndReport,
+    GroupsChanged,
+    JobChanged,
+    Mark,
+    MarkAdded,
+    MarkKind,
+    Point,
+    Validation,
+    job_topic,
+)
 from lorad.shared.messages import Event as Message
+from lorad.shared.metrics import of_cards
 from lorad.shared.recipe import Recipe, Train, parse_recipe
 from lorad.shared.recipe.changes import apply_changes, merge_changes, plain_changes
 
@@ -69,6 +82,7 @@ class Queue:
         self.events = events
         self.supervisor = supervisor
         self.gauges = gauges
+        self.charts = Charts(store)
         self.going_down = False
         self.stirred = True
         """Something changed since the last look at who may start."""
@@ -95,6 +109,8 @@ class Queue:
         changed = self.store.change(job, status, event, cause=cause, actor=actor)
         log.info("job %d: %s -> %s (%s by %s) %s", job.id, job.state, changed.state, event, actor,
                  cause)  # fmt: skip
+        if kind := mark_of(changed, event):
+            self.mark(job.id, Mark(step=job.progress.step, kind=kind, text=cause))
         self.tell(changed, event)
         return changed
 
@@ -297,6 +313,7 @@ class Queue:
     def note_points(self, job: Job, points: list[Point]) -> Job:
         """Store steps, and the figures that the queue shows of them."""
         self.store.add_points(job.id, points)
+        self._chart_points(job, points)
         if job.id not in self._recent:
             known = self.store.points_up_to(job.id, points[-1].step, RECENT)
             self._recent[job.id] = deque(known, maxlen=RECENT)
@@ -330,6 +347,37 @@ class Queue:
         """The job at the step from which its run goes on."""
         shown = trend.cut(job.progress.trend, job.progress.step, step)
         return self.note(job, step=step, trend=shown)
+
+    def _chart_points(self, job: Job, points: list[Point]) -> None:
+        """Let the curves that somebody looks at grow, and keep what the cards do meanwhile."""
+        process, step, now = job.process, points[-1].step, time.time()
+        figures = process and of_cards(self.gauges.newest.gpus, process.gpus)
+        due = figures and self.charts.gauges_due(job.id, now)
+        if figures and due:
+            self.store.add_gauges(job.id, step, now, figures)
+
+        def grow() -> None:
+            if curves := self.charts.known(job.id):
+                curves.add_points(points)
+                if figures and due:
+                    curves.add_gauges(step, now, figures)
+
+        self.store.after_commit(grow)
+
+    def note_look(self, job: Job, look: Validation) -> None:
+        """Store a look at what is held out."""
+        self.store.add_validation(job.id, look)
+
+        def grow() -> None:
+            if curves := self.charts.known(job.id):
+                curves.add_look(look)
+
+        self.store.after_commit(grow)
+
+    def mark(self, job_id: int, mark: Mark) -> None:
+        """Store and tell of something on the job's curves."""
+        self.store.add_mark(job_id, mark)
+        self.publish(job_topic(job_id, "notes"), MarkAdded(id=job_id, mark=mark))
 
     def note(self, job: Job, **figures: Any) -> Job:
         """Other figures of how far the job is, by the names of `Progress`."""
@@ -371,6 +419,15 @@ class Queue:
 def _seconds_per_step(train: Train, speed: float) -> float | None:
     """At this many images a second."""
     return train.train_batch_size * train.gradient_accumulation_steps / speed if speed else None
+
+
+def mark_of(job: Job, event: Event) -> MarkKind | None:
+    """What a change of state is on the job's curves; none where they know nothing of it."""
+    if event == "died" or event == "failed":
+        return event
+    if event == "ready":
+        return "resumed" if job.progress.step else None
+    return "paused" if job.state == "paused" else None
 
 
 def _seconds_left(job: Job, step: int, pace: float | None) -> float | None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from lorad.daemon import rows
 from lorad.daemon.database import Database
 from lorad.shared.messages import (
+    OF_CARDS,
+    OF_STEPS,
+    Mark,
+    Metric,
     Note,
     NoteReport,
     Point,
@@ -21,6 +27,10 @@ MAX_NOTES = 1000
 """The newest ones are kept."""
 MAX_NOTE = 2000
 """Characters of one."""
+MAX_MARKS = 2000
+"""More than any screen has room for."""
+BATCH = 50_000
+"""Rows at a time."""
 
 
 class Reported(Database):
@@ -54,13 +64,6 @@ class Reported(Database):
             (job_id, step, count),
         ).fetchall()
         return [rows.point(row) for row in reversed(found)]
-
-    def losses(self, job_id: int) -> list[tuple[int, float]]:
-        """Every step and its loss."""
-        found = self._db.execute(
-            "SELECT step, loss FROM metrics WHERE job = ? ORDER BY step", (job_id,)
-        )
-        return [(step, math.nan if loss is None else loss) for step, loss in found]
 
     def add_sample(self, job_id: int, picture: SamplePicture) -> None:
         """A picture drawn."""
@@ -126,3 +129,49 @@ class Reported(Database):
         return [
             Note(step=step, kind=kind, text=text, time=at) for step, kind, text, at in found[::-1]
         ]
+
+    # -- curves -------------------------------------------------------------------------------
+
+    def point_rows(self, job_id: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Step, time and figures of all steps in order, in batches; none for no number."""
+        cursor = self._db.execute(
+            f"SELECT step, time, {', '.join(OF_STEPS)} FROM metrics WHERE job = ? ORDER BY step",
+            (job_id,),
+        )
+        while rows := cursor.fetchmany(BATCH):
+            yield rows
+
+    def add_gauges(self, job_id: int, step: int, time: float, figures: dict[Metric, float]) -> None:
+        """The run's cards at a step."""
+        told = [figures[name] for name in OF_CARDS]
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO gauges VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (job_id, step, time, *told),
+            )
+
+    def gauge_rows(self, job_id: int) -> list[tuple[Any, ...]]:
+        """Step, time and gauges, in order; none where the driver did not say."""
+        return self._db.execute(
+            f"SELECT step, time, {', '.join(OF_CARDS)} FROM gauges WHERE job = ? ORDER BY step",
+            (job_id,),
+        ).fetchall()
+
+    def add_mark(self, job_id: int, mark: Mark) -> None:
+        """A checkpoint, an end or a beginning of a run; the same again is only told anew."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)",
+                (job_id, mark.step, mark.kind, mark.text[:MAX_NOTE]),
+            )
+
+    def marks(self, job_id: int) -> list[Mark]:
+        """All that happened, notes and pictures too; the newest, by step."""
+        found = self._db.execute(
+            "SELECT step, kind, text FROM marks WHERE job = ?1"
+            " UNION ALL SELECT step, kind, text FROM notes WHERE job = ?1"
+            " UNION ALL SELECT DISTINCT step, 'sample', '' FROM samples WHERE job = ?1"
+            " ORDER BY step DESC, kind DESC LIMIT ?2",
+            (job_id, MAX_MARKS),
+        ).fetchall()
+        return [Mark(step=step, kind=kind, text=text) for step, kind, text in reversed(found)]

@@ -22,6 +22,7 @@ from lorad.shared.messages import (
     ChangeRecipe,
     EndReport,
     FinishReport,
+    Mark,
     Message,
     NoteAdded,
     NoteReport,
@@ -201,6 +202,7 @@ class Runs:
                 return queue.note(job, phase=phase)
             case SavedReport(step=step):
                 queue.store.mark_saved(attempt)
+                queue.mark(job.id, Mark(step=report.step, kind="saved"))
                 return queue.note(job, saved_step=step, saved=time.time())
             case EndReport():
                 queue.store.set_ending(attempt, report)
@@ -227,7 +229,7 @@ class Runs:
                 queue.publish(job_topic(id, "notes"), NoteAdded(id=id, note=note))
                 return queue.note(job, note=note.text)
         look = Validation(step=report.step, loss=report.loss, best=report.best)
-        queue.store.add_validation(id, look)
+        queue.note_look(job, look)
         queue.publish(job_topic(id, "metrics"), ValidationAdded(id=id, validation=look))
         best = look.step if look.best else job.progress.best_step
         loss = look.loss if math.isfinite(look.loss) else None

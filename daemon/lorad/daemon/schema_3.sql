@@ -34,4 +34,21 @@ CREATE TABLE edited (                           -- what an edit did to each job
     PRIMARY KEY (edit, job)
 ) WITHOUT ROWID;
 CREATE INDEX edited_jobs ON edited (job);
+CREATE TABLE gauges (
+    job INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    step INTEGER NOT NULL,
+    time REAL NOT NULL,
+    gpu_utilization REAL,           -- of the run's cards; null: the driver does not say
+    gpu_memory REAL,
+    gpu_power REAL,
+    gpu_temperature REAL,
+    PRIMARY KEY (job, step)
+) WITHOUT ROWID;
+CREATE TABLE marks (
+    job INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    step INTEGER NOT NULL,
+    kind TEXT NOT NULL,             -- lorad.shared.messages.MarkKind, but notes and samples
+    text TEXT NOT NULL,
+    PRIMARY KEY (job, step, kind)
+) WITHOUT ROWID;
 PRAGMA user_version = 3;

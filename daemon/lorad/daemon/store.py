@@ -187,6 +187,8 @@ class Store(Edited, Grouped):
             self._db.execute("DELETE FROM samples WHERE job = ?", (job_id,))
             self._db.execute("DELETE FROM validations WHERE job = ?", (job_id,))
             self._db.execute("DELETE FROM notes WHERE job = ?", (job_id,))
+            self._db.execute("DELETE FROM gauges WHERE job = ?", (job_id,))
+            self._db.execute("DELETE FROM marks WHERE job = ?", (job_id,))
             self._db.execute(
                 "UPDATE jobs SET fresh = 1, progress = ? WHERE id = ?",
                 (rows.encode(Progress()), job_id),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lorad.daemon import chart
 from lorad.daemon.loglines import lines_of
 from lorad.daemon.logs import read_log
 from lorad.shared.errors import (
@@ -21,6 +20,7 @@ from lorad.shared.messages import (
     GetHistory,
     GetLog,
     GetLogLines,
+    GetMarks,
     GetMetrics,
     GetNotes,
     GetRecipe,
@@ -31,6 +31,7 @@ from lorad.shared.messages import (
     History,
     Log,
     LogLines,
+    Marks,
     Metrics,
     Notes,
     RecipeText,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from lorad.daemon.service import Service
 
 MAX_POINTS = 20_000
-MAX_WIDTH = 2000
 MAX_LOG_BYTES = 1 << 18
 MAX_NOTES = 1000
 MAX_CHANGES = 10_000
@@ -99,11 +99,15 @@ def get_metrics(service: Service, request: GetMetrics, actor: str) -> Metrics:
 
 def get_chart(service: Service, request: GetChart, actor: str) -> Chart:
     service.store.job(request.id)
-    width = max(1, min(request.width, MAX_WIDTH))
-    return Chart(
-        columns=chart.columns(service.store.losses(request.id), width),
-        validations=service.store.validations(request.id, 0, MAX_POINTS),
-    )
+    images = 1
+    if request.axis == "images" and (recipe := service.queue.readable(request.id)):
+        images = recipe.train.train_batch_size * recipe.train.gradient_accumulation_steps
+    return service.queue.charts.draw(request, images)
+
+
+def get_marks(service: Service, request: GetMarks, actor: str) -> Marks:
+    service.store.job(request.id)
+    return Marks(marks=service.store.marks(request.id))
 
 
 def get_samples(service: Service, request: GetSamples, actor: str) -> Samples:

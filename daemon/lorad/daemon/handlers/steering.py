@@ -79,6 +79,7 @@ def enqueue_job(service: Service, request: EnqueueJob, actor: str) -> Changed:
 def restart_job(service: Service, request: RestartJob, actor: str) -> Changed:
     _changed(service, request.id, "restart", actor)
     service.store.begin_again(request.id)
+    service.queue.charts.forget(request.id)
     service.queue.forget(request.id)
     job = service.store.job(request.id)
     service.queue.tell(job, "restart")
@@ -154,6 +155,7 @@ def remove_job(service: Service, request: RemoveJob, actor: str) -> Removed:
         raise impossible(job, "rm")
     release(service, job, actor)
     service.store.remove(job, actor)
+    service.queue.charts.forget(job.id)
     service.queue.forget(job.id)
     service.queue.publish(QUEUE_TOPIC, JobRemoved(id=job.id))
     return Removed(id=job.id)

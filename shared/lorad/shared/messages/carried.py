@@ -21,18 +21,23 @@ class Point(Message, frozen=True):
     images_per_second: float
 
 
-class Column(Message, frozen=True):
-    """All points of a span of steps in one column of a chart, so that a spike never vanishes."""
+class Column(Message, frozen=True, array_like=True):
+    """All points of a span of steps in one column of a chart, so that a spike never vanishes.
+
+    On the wire an array of its fields in this order: a chart has thousands of them.
+    """
 
     step: int
     """The last step in it."""
-    minimum: float | None
-    maximum: float | None
-    last: float | None
+    minimum: float | None = None
+    maximum: float | None = None
+    last: float | None = None
     """None where no point of the span is finite."""
-    smoothed: float | None
+    smoothed: float | None = None
     nonfinite: int = 0
     """How many points are not finite."""
+    at: float | None = None
+    """Where its last step is on the axis that was asked for; none where that is the step."""
 
 
 class SamplePicture(Message, frozen=True):
@@ -117,6 +122,19 @@ class Trouble(Message, frozen=True):
     time: float
     level: Level
     text: str
+
+
+MarkKind = NoteKind | Literal["saved", "sample", "paused", "resumed", "died", "failed"]
+"""What a note is about; a checkpoint; pictures; the run's own ends and beginnings."""
+
+
+class Mark(Message, frozen=True):
+    """Something on a job's curves."""
+
+    step: int
+    kind: MarkKind
+    text: str = ""
+    """One sentence, where there is more to say than its kind."""
 
 
 class DaemonInfo(Message, frozen=True):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from lorad.shared.jobs import Gpu, Group, Host, Job
 from lorad.shared.messages.base import Message
-from lorad.shared.messages.carried import Note, Point, SamplePicture, Validation
+from lorad.shared.messages.carried import Mark, Note, Point, SamplePicture, Validation
 
 
 class Event(Message, frozen=True):
@@ -56,6 +56,16 @@ class NoteAdded(Event, frozen=True, tag="note_added"):
     note: Note
 
 
+class MarkAdded(Event, frozen=True, tag="mark_added"):
+    """A checkpoint, or an end or beginning of a run; stream `job/<id>/notes/`.
+
+    Notes and pictures are marks too, and have events of their own.
+    """
+
+    id: int
+    mark: Mark
+
+
 class SampleDrawn(Event, frozen=True, tag="sample_drawn"):
     """A new picture; stream `job/<id>/samples/`."""
 
@@ -103,6 +113,7 @@ AnyEvent = (
     | PointsAdded
     | ValidationAdded
     | NoteAdded
+    | MarkAdded
     | SampleDrawn
     | LogAppended
     | MachineSampled

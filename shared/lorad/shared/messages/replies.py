@@ -10,6 +10,7 @@ from lorad.shared.messages.carried import (
     Column,
     DaemonInfo,
     LogLine,
+    Mark,
     Note,
     Point,
     QueueChange,
@@ -17,6 +18,7 @@ from lorad.shared.messages.carried import (
     Trouble,
     Validation,
 )
+from lorad.shared.metrics import Metric
 
 
 class Reply(Message, frozen=True):
@@ -110,9 +112,15 @@ class Metrics(Reply, frozen=True, tag="metrics"):
 class Chart(Reply, frozen=True, tag="chart"):
     """Answers `GetChart`."""
 
-    columns: list[Column]
-    validations: list[Validation] = field(default_factory=list)
-    """As they are, each of them."""
+    lines: dict[Metric, list[Column]] = field(default_factory=dict)
+    """By what was asked for; of a figure that the run does not have, none."""
+
+
+class Marks(Reply, frozen=True, tag="marks"):
+    """Answers `GetMarks`."""
+
+    marks: list[Mark]
+    """In the order of their steps."""
 
 
 class Samples(Reply, frozen=True, tag="samples"):
@@ -230,6 +238,7 @@ AnyReply = (
     | RecipeText
     | Metrics
     | Chart
+    | Marks
     | Samples
     | Notes
     | Log

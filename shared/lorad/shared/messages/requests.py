@@ -7,6 +7,7 @@ from msgspec import field
 from lorad.shared.jobs import DEFAULT_GROUP, OnFailure
 from lorad.shared.levels import Level
 from lorad.shared.messages.base import Message
+from lorad.shared.metrics import Axis, Metric
 
 
 class Request(Message, frozen=True):
@@ -188,10 +189,21 @@ class GetMetrics(JobRequest, frozen=True, tag="get_metrics"):
 
 
 class GetChart(JobRequest, frozen=True, tag="get_chart"):
-    """The loss curve, drawn together to a width."""
+    """Curves, drawn together to a width."""
 
     width: int
     """Columns wanted, 1..2000."""
+    metrics: list[Metric] = field(default_factory=lambda: list[Metric](["loss"]))
+    first: float | None = None
+    """Where the window begins and ends, on the axis; none: with the run."""
+    last: float | None = None
+    axis: Axis = "step"
+    smoothing: float | None = None
+    """The reach of the smoothed line, as a share of the run; none: what suits most, 0: no line."""
+
+
+class GetMarks(JobRequest, frozen=True, tag="get_marks"):
+    """What happened on its curves: checkpoints, pictures, notes, pauses; the newest."""
 
 
 class GetSamples(JobRequest, frozen=True, tag="get_samples"):
@@ -330,6 +342,7 @@ AnyRequest = (
     | GetRecipe
     | GetMetrics
     | GetChart
+    | GetMarks
     | GetSamples
     | GetNotes
     | GetLog
@@ -345,6 +358,7 @@ READING = (
     GetRecipe,
     GetMetrics,
     GetChart,
+    GetMarks,
     GetSamples,
     GetNotes,
     GetLog,

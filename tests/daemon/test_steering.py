@@ -209,7 +209,9 @@ def test_looks_and_notes_are_stored_told_and_shown(make: Make, tmp_path: Path) -
     ]  # fmt: skip
     assert math.isnan(metrics.validations[-1].loss)
     assert [look.step for look in client.ask(GetMetrics(id=job.id, after=2)).validations] == [3]
-    assert len(client.ask(GetChart(id=job.id, width=10)).validations) == 3
+    chart = client.ask(GetChart(id=job.id, width=10, metrics=["loss", "validation_loss"]))
+    looks = chart.lines["validation_loss"]
+    assert [(look.step, look.last) for look in looks] == [(1, 0.5), (2, 0.25), (3, None)]
     notes = client.ask(GetNotes(id=job.id)).notes
     assert [(note.step, note.kind) for note in notes] == [(2, "plan"), (3, "nonfinite")]
     assert client.ask(GetNotes(id=job.id, limit=1)).notes == notes[1:]

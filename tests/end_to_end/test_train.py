@@ -81,7 +81,7 @@ def test_what_the_daemon_knows_of_it(finished: Finished) -> None:
     assert all(point.loss > 0 and point.grad_norm > 0 for point in points)
     assert finished.job.progress.step == STEPS
     assert finished.job.progress.images_per_second
-    assert client.ask(GetChart(id=id, width=4)).columns[-1].step == STEPS
+    assert client.ask(GetChart(id=id, width=4)).lines["loss"][-1].step == STEPS
     pictures = client.ask(GetSamples(id=id)).pictures
     assert [(p.step, p.index) for p in pictures] == [(0, 0), (0, 1), (STEPS, 0), (STEPS, 1)]
     assert all(Path(p.path).exists() and len(p.thumb) <= 8192 for p in pictures)

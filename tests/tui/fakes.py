@@ -17,13 +17,15 @@ from lorad.shared.messages import (
     Event,
     GetLogLines,
     Log,
+    Mark,
+    Metric,
     Point,
     SamplePicture,
 )
 from lorad.shared.messages import Status as StatusReply
 from lorad.tui import mirror as reducer
 from lorad.tui.messages import Answered, Declined, News
-from lorad.tui.mirror import Mirror
+from lorad.tui.mirror import MAIN_METRICS, Mirror
 
 PROCESS = Process(pid=1, birth="b/1")
 DAEMON = DaemonInfo(version="0", pid=1, started=1.0, epoch="e", home="/h", hostname="box")
@@ -105,6 +107,11 @@ class FakeLink:
         self.looked: list[GetLogLines] = []
         """How the log was read."""
         self.columns: list[Column] = []
+        """Of the loss."""
+        self.lines: dict[Metric, list[Column]] = {}
+        """Of other figures."""
+        self.marks: list[Mark] = []
+        self.charted: tuple[Metric, ...] = MAIN_METRICS
         self.pictures: list[SamplePicture] = []
         self.stopped = False
         self.posted = False
@@ -126,10 +133,23 @@ class FakeLink:
         self.mirror = reducer.with_selected(self.mirror, job_id)
         if job_id is not None:
             log = Log(offset=0, next=len(self.log.encode()), text=self.log)
-            self.mirror = reducer.with_chart(self.mirror, job_id, Chart(columns=self.columns))
+            self._chart(job_id)
+            self.mirror = reducer.with_marks(self.mirror, job_id, self.marks)
             self.mirror = reducer.with_samples(self.mirror, job_id, self.pictures)
             self.mirror = reducer.with_log(self.mirror, job_id, log)
         self.post(News())
+
+    def chart(self, metrics: tuple[Metric, ...]) -> None:
+        self.charted = metrics
+        if self.selected and self.selected[-1] is not None:
+            self._chart(self.selected[-1])
+        self.post(News())
+
+    def _chart(self, job_id: int) -> None:
+        lines = {"loss": self.columns, **self.lines}
+        known = {name: columns for name, columns in lines.items() if name in self.charted}
+        drawn = Chart(lines={name: columns for name, columns in known.items() if columns})
+        self.mirror = reducer.with_chart(self.mirror, job_id, drawn, (), self.charted)
 
     def hear(self, topic: str, event: Event, seq: int = 0) -> None:
         self.mirror, _ = reducer.apply(self.mirror, topic, seq, event)

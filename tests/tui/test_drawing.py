@@ -7,6 +7,7 @@ import zlib
 
 import msgspec
 import pytest
+from lorad.tui.widgets.loss import chart_rows
 from rich.cells import cell_len
 from tui.fakes import column, picture
 
@@ -14,7 +15,6 @@ from lorad.shared.jobs import Gpu, Host
 from lorad.shared.messages import Validation
 from lorad.tui import format
 from lorad.tui.widgets.gauges import Gauges
-from lorad.tui.widgets.loss import chart_rows
 from lorad.tui.widgets.painting import Span, difference, width_of
 from lorad.tui.widgets.pictures import Raster, fitting, half_blocks, raster, scaled
 from lorad.tui.widgets.plot import (

@@ -200,7 +200,7 @@ def test_tab_goes_from_pane_to_pane() -> None:
             await pilot.press("tab")
 
     drive(FakeLink(job(1)), act)
-    assert focused == ["queue", "chart", "samples", "log", "queue"]
+    assert focused == ["queue", "chart-loss", "samples", "log", "queue"]
 
 
 # -- frames ------------------------------------------------------------------------------------

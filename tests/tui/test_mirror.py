@@ -24,7 +24,7 @@ from lorad.shared.messages import (
     ValidationAdded,
 )
 from lorad.tui import curve, mirror
-from lorad.tui.curve import Curve, add_point, condense
+from lorad.tui.curve import Curve, add_value, condense
 from lorad.tui.mirror import Mirror, Needs, apply, in_order, place
 
 METRICS, SAMPLES, LOG = "job/1/metrics/", "job/1/samples/", "job/1/log/"
@@ -36,18 +36,19 @@ def watching(steps: int = 0) -> Mirror:
     seen = mirror.with_status(Mirror(), status(at_step(1, steps), job(2, Queued())))
     seen = mirror.with_selected(seen, 1)
     columns = [column(step) for step in range(1, steps + 1)]
-    return mirror.with_chart(seen, 1, Chart(columns=columns))
+    return mirror.with_chart(seen, 1, Chart(lines={"loss": columns}))
 
 
 def drawn(seen: Mirror) -> Curve:
     assert seen.detail is not None
-    return seen.detail.curve
+    return seen.detail.curve("loss")
 
 
 def test_points_go_on_where_the_chart_ends() -> None:
     seen, needs = apply(watching(3), METRICS, 1, PointsAdded(id=1, points=[point(4), point(5)]))
     assert [c.step for c in drawn(seen).columns] == [1, 2, 3, 4, 5]
-    assert drawn(seen).newest == point(5)
+    assert seen.detail is not None
+    assert seen.detail.newest == point(5)
     assert not needs
 
 
@@ -56,17 +57,18 @@ def look(step: int) -> Validation:
 
 
 def note(step: int) -> Note:
-    return Note(step=step, kind="best", text=f"at {step}", time=1.0)
+    return Note(step=step, kind="plan", text=f"at {step}", time=1.0)
 
 
 def test_looks_and_notes_are_kept() -> None:
-    seen = mirror.with_chart(watching(3), 1, Chart(columns=[column(3)], validations=[look(2)]))
+    lines = {"loss": [column(3)], "validation_loss": [column(2)]}
+    seen = mirror.with_chart(watching(3), 1, Chart(lines=lines))
     seen = mirror.with_notes(seen, 1, [note(2)])
     seen, _ = apply(seen, METRICS, 1, ValidationAdded(id=1, validation=look(3)))
     seen, _ = apply(seen, NOTES, 1, NoteAdded(id=1, note=note(3)))
     seen, _ = apply(seen, NOTES, 2, NoteAdded(id=2, note=note(4)))  # another job's
     assert seen.detail is not None
-    assert seen.detail.validations == {2: look(2), 3: look(3)}
+    assert [c.step for c in seen.detail.curve("validation_loss").columns] == [2, 3]
     assert seen.detail.notes == (note(2), note(3))
     for step in range(2 * mirror.NOTES):
         seen, _ = apply(seen, NOTES, 3 + step, NoteAdded(id=1, note=note(step)))
@@ -77,7 +79,7 @@ def test_looks_and_notes_are_kept() -> None:
 
 def test_a_note_that_a_refill_brought_is_not_told_twice() -> None:
     seen = mirror.with_notes(watching(3), 1, [note(2), note(3)])
-    again = Note(step=3, kind="best", text="at 3", time=2.0)
+    again = Note(step=3, kind="plan", text="at 3", time=2.0)
     seen, _ = apply(seen, NOTES, 1, NoteAdded(id=1, note=again))
     assert seen.detail is not None
     assert seen.detail.notes == (note(2), note(3))
@@ -125,7 +127,7 @@ def test_steps_taken_twice_replace_the_first_time() -> None:
 
 def test_a_wide_column_that_reaches_over_the_place_keeps_its_extremes() -> None:
     wide = [column(10), column(20, 0.5, maximum=9.0)]
-    again = add_point(Curve(tuple(wide)), point(15, 0.2))
+    again = add_value(Curve(tuple(wide)), 15, 0.2)
     assert [(c.step, c.maximum) for c in again.columns] == [(10, 0.5), (14, 9.0), (15, 0.2)]
 
 
@@ -157,7 +159,7 @@ def test_a_loss_that_is_not_finite_is_a_gap_with_a_mark() -> None:
 def test_the_curve_stays_bounded_and_keeps_every_spike() -> None:
     grown = Curve()
     for step in range(1, 5 * curve.CURVE_COLUMNS):
-        grown = add_point(grown, point(step, 50.0 if step == 77 else 0.5))
+        grown = add_value(grown, step, 50.0 if step == 77 else 0.5)
     assert len(grown.columns) <= 2 * curve.CURVE_COLUMNS
     assert max(c.maximum or 0 for c in grown.columns) == 50.0
     assert grown.last_step == 5 * curve.CURVE_COLUMNS - 1

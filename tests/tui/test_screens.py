@@ -150,10 +150,10 @@ def test_hostile_sentences_are_told_as_they_are() -> None:
 def test_the_loss_has_a_log_scale() -> None:
     link = FakeLink(at_step(1, 30))
     link.columns = [column(step, 10.0 ** -(step % 4)) for step in range(1, 31)]
-    assert "0.01" not in seen(link, "tab")
+    assert "0.01 ┤" not in seen(link, "tab")
     shown = seen(link, "tab", "y")
     assert "Loss · log" in shown
-    assert "0.01" in shown
+    assert "0.01 ┤" in shown
 
 
 def test_a_click_selects() -> None:

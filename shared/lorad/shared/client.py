@@ -45,6 +45,7 @@ from lorad.shared.messages import (
     GetHistory,
     GetLog,
     GetLogLines,
+    GetMarks,
     GetMetrics,
     GetNotes,
     GetRecipe,
@@ -60,6 +61,7 @@ from lorad.shared.messages import (
     JobRemoved,
     Log,
     LogLines,
+    Marks,
     Metrics,
     Notes,
     Point,
@@ -241,6 +243,10 @@ class Client:
     def ask(
         self, request: GetSamples, timeout: float = ..., command_id: str | None = ...
     ) -> Samples: ...
+    @overload
+    def ask(
+        self, request: GetMarks, timeout: float = ..., command_id: str | None = ...
+    ) -> Marks: ...
     @overload
     def ask(
         self, request: GetNotes, timeout: float = ..., command_id: str | None = ...

@@ -11,11 +11,13 @@ from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.reactive import reactive
 from textual.screen import Screen
 
 from lorad.shared.clean import clean
 from lorad.shared.config import Config
 from lorad.shared.endpoints import Home
+from lorad.shared.messages import Metric
 from lorad.tui.link import DaemonLink, Link
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.mirror import Mirror
@@ -47,6 +49,9 @@ class LoradApp(App[int]):
         Binding("ctrl+o", "jump", "jump", id="app.jump", tooltip="Jump to a pane by its letter"),
         Binding("f2", "settings", "settings", id="app.settings", tooltip="Settings"),
     ]
+
+    cursor_step: reactive[int | None] = reactive(None)
+    """The step under the charts' cursor."""
 
     def __init__(self, link: Link, select: int | None = None, config: Config | None = None) -> None:
         super().__init__()
@@ -125,6 +130,11 @@ class LoradApp(App[int]):
     def select(self, job_id: int | None) -> None:
         """Another job: what comes of it is drawn at once."""
         self.link.select(job_id)
+        self._drawn = 0.0
+
+    def chart(self, metrics: tuple[Metric, ...]) -> None:
+        """Other curves of the selected job: they are drawn at once."""
+        self.link.chart(metrics)
         self._drawn = 0.0
 
     # -- answers ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A loss curve in bounded memory: old steps are drawn together, no extreme is lost."""
+"""A figure over the steps in bounded memory: old steps are drawn together, no extreme is lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lorad.shared.messages import Column, Point
+import msgspec
+
+from lorad.shared.messages import Column
 
 CURVE_COLUMNS = 480
 """A curve is drawn together to this many; until it holds twice as many, new steps are kept."""
@@ -16,10 +18,9 @@ SMOOTHING_SHARE = 0.02
 
 @dataclass(frozen=True)
 class Curve:
-    """The loss over the steps, in bounded memory."""
+    """A figure over the steps, in bounded memory."""
 
     columns: tuple[Column, ...] = ()
-    newest: Point | None = None
     grown: int = 0
     """Steps since the daemon drew it together."""
 
@@ -32,18 +33,18 @@ class Curve:
 EMPTY_CURVE = Curve()
 
 
-def add_point(curve: Curve, point: Point) -> Curve:
+def add_value(curve: Curve, step: int, value: float) -> Curve:
     """One more step; one that was there already replaces all from it on.
 
     A run that died goes on from its checkpoint and takes some steps again.
     """
     columns = curve.columns
-    if columns and point.step <= columns[-1].step:
-        columns = _cut(columns, point.step)
-    columns = (*columns, _column(point, columns[-1] if columns else None))
+    if columns and step <= columns[-1].step:
+        columns = _cut(columns, step)
+    columns = (*columns, _column(step, value, columns[-1] if columns else None))
     if len(columns) > 2 * CURVE_COLUMNS:
         columns = condense(columns, CURVE_COLUMNS)
-    return Curve(columns, point, curve.grown + 1)
+    return Curve(columns, curve.grown + 1)
 
 
 def _cut(columns: tuple[Column, ...], step: int) -> tuple[Column, ...]:
@@ -57,26 +58,16 @@ def _cut(columns: tuple[Column, ...], step: int) -> tuple[Column, ...]:
 
 
 def _ending_at(column: Column, step: int) -> Column:
-    return Column(
-        step=step,
-        minimum=column.minimum,
-        maximum=column.maximum,
-        last=column.last,
-        smoothed=column.smoothed,
-        nonfinite=column.nonfinite,
-    )
+    return msgspec.structs.replace(column, step=step)
 
 
-def _column(point: Point, before: Column | None) -> Column:
+def _column(step: int, value: float, before: Column | None) -> Column:
     smoothed = before.smoothed if before else None
-    if not math.isfinite(point.loss):
-        return Column(
-            step=point.step, minimum=None, maximum=None, last=None, smoothed=smoothed, nonfinite=1
-        )
-    share = 1 / max(1.0, point.step * SMOOTHING_SHARE)
-    smoothed = point.loss if smoothed is None else smoothed + share * (point.loss - smoothed)
-    loss = point.loss
-    return Column(step=point.step, minimum=loss, maximum=loss, last=loss, smoothed=smoothed)
+    if not math.isfinite(value):
+        return Column(step=step, smoothed=smoothed, nonfinite=1)
+    share = 1 / max(1.0, step * SMOOTHING_SHARE)
+    smoothed = value if smoothed is None else smoothed + share * (value - smoothed)
+    return Column(step=step, minimum=value, maximum=value, last=value, smoothed=smoothed)
 
 
 def condense(columns: Sequence[Column], width: int) -> tuple[Column, ...]:

@@ -28,10 +28,12 @@ from lorad.shared.messages import (
     Attached,
     GetChart,
     GetLog,
+    GetMarks,
     GetMetrics,
     GetNotes,
     GetSamples,
     GetStatus,
+    Metric,
     Point,
     Status,
     job_topic,
@@ -39,7 +41,7 @@ from lorad.shared.messages import (
 from lorad.tui import mirror as reducer
 from lorad.tui.curve import CURVE_COLUMNS
 from lorad.tui.messages import Answered, Declined, News
-from lorad.tui.mirror import EVERYTHING, NOTHING, Mirror, Needs
+from lorad.tui.mirror import EVERYTHING, MAIN_METRICS, NOTHING, Mirror, Needs
 
 ASK_SECONDS = 5.0
 RETRY_SECONDS = 0.5
@@ -48,6 +50,8 @@ QUIET_SECONDS = 2.0
 PATIENCE_SECONDS = 0.5
 REDRAW_SECONDS = 5.0
 """How often the daemon draws a growing curve anew: live points are smoothed from one side only."""
+REDRAW_PARTS = 100
+"""And not before it has grown by this part: what is new is then still within the smoothing."""
 
 Post = Callable[[Message], object]
 
@@ -67,6 +71,9 @@ class Link(Protocol):
     def select(self, job_id: int | None) -> None:
         """Follow this job's curve, pictures and log."""
 
+    def chart(self, metrics: tuple[Metric, ...]) -> None:
+        """Which of its curves are wanted."""
+
     def ask(self, request: AnyRequest) -> None:
         """Have the daemon do something: `Answered` or `Declined` will come."""
 
@@ -78,6 +85,7 @@ class DaemonLink:
         """Nothing happens before `start`."""
         self._home = home
         self._selected = select
+        self._metrics = MAIN_METRICS
         self._mirror = Mirror()
         self._posted = threading.Event()
         self._stopping = threading.Event()
@@ -110,6 +118,11 @@ class DaemonLink:
     def select(self, job_id: int | None) -> None:
         """Only the newest wish counts: whoever runs down the list asks for its end."""
         self._selected = job_id
+        self._wake()
+
+    def chart(self, metrics: tuple[Metric, ...]) -> None:
+        """As with `select`, the newest wish counts."""
+        self._metrics = metrics
         self._wake()
 
     def ask(self, request: AnyRequest) -> None:
@@ -167,6 +180,7 @@ class Conversation:
         self._watch: Watch
         self._mirror = link._mirror
         self._followed: int | None = None
+        self._metrics = link._metrics
         self._followed_at = 0.0
         self._needs = NOTHING
         self._redrawn = 0.0
@@ -245,6 +259,9 @@ class Conversation:
     def _serve(self) -> None:
         if self._link._selected != self._followed:
             self._follow(self._link._selected)
+        if self._link._metrics != self._metrics:
+            self._metrics = self._link._metrics
+            self._needs |= Needs(chart=True)
         while not self._link._wanted.empty():
             request = self._link._wanted.get()
             try:
@@ -312,21 +329,27 @@ class Conversation:
         """What happened so far."""
         notes = self._client.ask(GetNotes(id=id, limit=reducer.NOTES), ASK_SECONDS).notes
         self._mirror = reducer.with_notes(self._mirror, id, notes)
+        marks = self._client.ask(GetMarks(id=id), ASK_SECONDS).marks
+        self._mirror = reducer.with_marks(self._mirror, id, marks)
 
     def _fill_chart(self, id: int) -> None:
-        chart = self._client.ask(GetChart(id=id, width=CURVE_COLUMNS), ASK_SECONDS)
+        wanted = self._metrics
+        request = GetChart(id=id, width=CURVE_COLUMNS, metrics=list(wanted))
+        chart = self._client.ask(request, ASK_SECONDS)
         newest: list[Point] = []
-        if chart.columns:
+        if columns := chart.lines.get("loss"):
             newest = self._client.ask(
-                GetMetrics(id=id, after=chart.columns[-1].step - 1), ASK_SECONDS
+                GetMetrics(id=id, after=columns[-1].step - 1), ASK_SECONDS
             ).points
-        self._mirror = reducer.with_chart(self._mirror, id, chart, newest)
+        self._mirror = reducer.with_chart(self._mirror, id, chart, newest, wanted)
         self._redrawn = time.monotonic()
 
     def _redraw_due(self) -> bool:
-        detail = self._mirror.detail
-        grown = detail is not None and detail.curve.grown >= CURVE_COLUMNS // 20
-        return grown and time.monotonic() - self._redrawn > REDRAW_SECONDS
+        if self._mirror.detail is None:
+            return False
+        curve = self._mirror.detail.curve("loss")
+        enough = max(CURVE_COLUMNS // 20, curve.last_step // REDRAW_PARTS)
+        return curve.grown >= enough and time.monotonic() - self._redrawn > REDRAW_SECONDS
 
 
 def _topics(job_id: int) -> tuple[str, ...]:

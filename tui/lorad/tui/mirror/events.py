@@ -15,6 +15,8 @@ from lorad.shared.messages import (
     JobRemoved,
     LogAppended,
     MachineSampled,
+    Mark,
+    MarkAdded,
     Note,
     NoteAdded,
     PointsAdded,
@@ -22,7 +24,7 @@ from lorad.shared.messages import (
     ValidationAdded,
     job_topic,
 )
-from lorad.tui.curve import add_point
+from lorad.shared.metrics import of_cards
 from lorad.tui.mirror.state import (
     EVERYTHING,
     NOTES,
@@ -31,7 +33,10 @@ from lorad.tui.mirror.state import (
     Mirror,
     Needs,
     bounded,
+    grown,
     lengthened,
+    marked,
+    with_point,
 )
 
 
@@ -52,7 +57,7 @@ def apply(mirror: Mirror, topic: str, seq: int, event: Event) -> tuple[Mirror, N
         case GroupsChanged(groups=groups, draining=draining):
             mirror, more = replace(mirror, groups=tuple(groups), draining=draining), NOTHING
         case MachineSampled():
-            mirror, more = replace(mirror, gpus=tuple(event.gpus), host=event.host), NOTHING
+            mirror, more = _machine_sampled(mirror, event), NOTHING
         case Beat():
             mirror, more = _beat(mirror, event)
         case Ending():
@@ -70,7 +75,7 @@ def _needs_of(mirror: Mirror, topic: str) -> Needs:
     if detail is None or not topic.startswith(f"job/{detail.id}/"):
         return NOTHING  # gauges: the next ones come in a second
     if topic == job_topic(detail.id, "metrics"):
-        return Needs(points_after=detail.curve.last_step)
+        return Needs(points_after=detail.curve("loss").last_step)
     if topic == job_topic(detail.id, "samples"):
         return Needs(samples=True)
     if topic == job_topic(detail.id, "notes"):
@@ -110,14 +115,18 @@ def _job_event(mirror: Mirror, event: Event) -> tuple[Mirror, Needs]:
         case PointsAdded():
             detail, needs = _points_added(detail, event)
         case ValidationAdded(validation=look):
-            detail = replace(detail, validations={**detail.validations, look.step: look})
+            detail = grown(detail, look.step, {"validation_loss": look.loss})
         case NoteAdded(note=note):
             # A refill that was asked for meanwhile may have it already.
             if (note.step, note.kind, note.text) not in map(_note_key, detail.notes):
                 detail = replace(detail, notes=(*detail.notes, note)[-NOTES:])
+            detail = marked(detail, Mark(step=note.step, kind=note.kind, text=note.text))
+        case MarkAdded(mark=mark):
+            detail = marked(detail, mark)
         case SampleDrawn(picture=picture):
             samples = bounded({**detail.samples, (picture.step, picture.index): picture})
             detail = replace(detail, samples=samples)
+            detail = marked(detail, Mark(step=picture.step, kind="sample"))
         case LogAppended():
             detail, needs = _log_appended(detail, event)
     return replace(mirror, detail=detail), needs
@@ -129,12 +138,25 @@ def _note_key(note: Note) -> tuple[int, str, str]:
 
 
 def _points_added(detail: Detail, event: PointsAdded) -> tuple[Detail, Needs]:
-    curve = detail.curve
     for point in event.points:
-        if curve.columns and point.step > curve.last_step + 1:
-            return replace(detail, curve=curve), Needs(points_after=curve.last_step)
-        curve = add_point(curve, point)
-    return replace(detail, curve=curve), NOTHING
+        known = detail.curve("loss")
+        if known.columns and point.step > known.last_step + 1:
+            return detail, Needs(points_after=known.last_step)
+        detail = with_point(detail, point)
+    return detail, NOTHING
+
+
+def _machine_sampled(mirror: Mirror, event: MachineSampled) -> Mirror:
+    """The gauges, and those of the selected job's cards as its step has them."""
+    mirror = replace(mirror, gpus=tuple(event.gpus), host=event.host)
+    detail = mirror.detail
+    job = mirror.jobs.get(detail.id) if detail else None
+    if detail is None or job is None or detail.newest is None or job.process is None:
+        return mirror
+    figures = of_cards(event.gpus, job.process.gpus)
+    if figures is None:
+        return mirror
+    return replace(mirror, detail=grown(detail, detail.newest.step, figures))
 
 
 def _log_appended(detail: Detail, event: LogAppended) -> tuple[Detail, Needs]:

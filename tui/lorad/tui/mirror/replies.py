@@ -8,20 +8,26 @@ from dataclasses import replace
 from lorad.shared.messages import (
     Chart,
     Log,
+    Mark,
+    Metric,
     Note,
     Point,
     SamplePicture,
     Validation,
 )
 from lorad.shared.messages import Status as StatusReply
-from lorad.tui.curve import Curve, add_point
+from lorad.tui.curve import Curve
 from lorad.tui.mirror.state import (
+    MAIN_METRICS,
     NOTES,
     Detail,
     Mirror,
     Tail,
     bounded,
+    grown,
     lengthened,
+    marked,
+    with_point,
 )
 
 
@@ -54,15 +60,21 @@ def with_selected(mirror: Mirror, job_id: int | None) -> Mirror:
     return replace(mirror, detail=detail, seqs=seqs)
 
 
-def with_chart(mirror: Mirror, job_id: int, chart: Chart, newest: Sequence[Point] = ()) -> Mirror:
-    """The curve as the daemon draws it together; its newest point for the figures beside it."""
+def with_chart(
+    mirror: Mirror,
+    job_id: int,
+    chart: Chart,
+    newest: Sequence[Point] = (),
+    metrics: tuple[Metric, ...] = MAIN_METRICS,
+) -> Mirror:
+    """The curves as the daemon draws them together; the newest point for the figures beside."""
     detail = mirror.detail
     if detail is None or detail.id != job_id:
         return mirror
-    point = newest[-1] if newest else detail.curve.newest
-    curve = Curve(tuple(chart.columns), point)
-    looks = {look.step: look for look in chart.validations}
-    return replace(mirror, detail=replace(detail, curve=curve, validations=looks, loaded=True))
+    curves = {metric: Curve(tuple(columns)) for metric, columns in chart.lines.items()}
+    point = newest[-1] if newest else detail.newest
+    detail = replace(detail, metrics=metrics, curves=curves, newest=point, loaded=True)
+    return replace(mirror, detail=detail)
 
 
 def with_points(mirror: Mirror, job_id: int, points: Sequence[Point]) -> Mirror:
@@ -70,10 +82,9 @@ def with_points(mirror: Mirror, job_id: int, points: Sequence[Point]) -> Mirror:
     detail = mirror.detail
     if detail is None or detail.id != job_id:
         return mirror
-    curve = detail.curve
     for point in points:
-        curve = add_point(curve, point)
-    return replace(mirror, detail=replace(detail, curve=curve))
+        detail = with_point(detail, point)
+    return replace(mirror, detail=detail)
 
 
 def with_validations(mirror: Mirror, job_id: int, looks: Iterable[Validation]) -> Mirror:
@@ -81,8 +92,10 @@ def with_validations(mirror: Mirror, job_id: int, looks: Iterable[Validation]) -
     detail = mirror.detail
     if detail is None or detail.id != job_id:
         return mirror
-    validations = {**detail.validations, **{look.step: look for look in looks}}
-    return replace(mirror, detail=replace(detail, validations=validations))
+    for look in looks:
+        if look.step > detail.curve("validation_loss").last_step:
+            detail = grown(detail, look.step, {"validation_loss": look.loss})
+    return replace(mirror, detail=detail)
 
 
 def with_notes(mirror: Mirror, job_id: int, notes: Iterable[Note]) -> Mirror:
@@ -91,6 +104,14 @@ def with_notes(mirror: Mirror, job_id: int, notes: Iterable[Note]) -> Mirror:
     if detail is None or detail.id != job_id:
         return mirror
     return replace(mirror, detail=replace(detail, notes=tuple(notes)[-NOTES:]))
+
+
+def with_marks(mirror: Mirror, job_id: int, marks: Iterable[Mark]) -> Mirror:
+    """What happened on the job's curves, as the daemon's store has it."""
+    detail = mirror.detail
+    if detail is None or detail.id != job_id:
+        return mirror
+    return replace(mirror, detail=marked(replace(detail, marks=()), *marks))
 
 
 def with_samples(mirror: Mirror, job_id: int, pictures: Iterable[SamplePicture]) -> Mirror:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lorad.shared.clean import clean
 from lorad.shared.jobs import Gpu, Group, Host, Job
 from lorad.shared.messages import (
+    OF_STEPS,
     DaemonInfo,
+    Mark,
+    Metric,
     Note,
+    Point,
     SamplePicture,
-    Validation,
 )
-from lorad.tui.curve import EMPTY_CURVE, Curve
+from lorad.tui.curve import EMPTY_CURVE, Curve, add_value
 
 LOG_LINES = 2000
 LOG_LINE_LIMIT = 500
 NOTES = 100
+MARKS = 2000
+MAIN_METRICS: tuple[Metric, ...] = ("loss", "validation_loss")
+"""What the main screen draws; others are asked for where they are shown."""
 PICTURES = 512
 """At 8 KiB each, 4 MiB."""
 
@@ -83,15 +89,24 @@ class Detail:
     """What is known of the selected job alone."""
 
     id: int
-    curve: Curve = EMPTY_CURVE
+    metrics: tuple[Metric, ...] = MAIN_METRICS
+    """Whose curves are drawn."""
+    curves: Mapping[Metric, Curve] = field(default_factory=dict)
+    """Of those, what there is."""
+    newest: Point | None = None
+    """The newest step's figures."""
     samples: Mapping[tuple[int, int], SamplePicture] = field(default_factory=dict)
     """By step and prompt."""
-    validations: Mapping[int, Validation] = field(default_factory=dict)
-    """By step."""
     notes: tuple[Note, ...] = ()
     """The newest, oldest first."""
+    marks: tuple[Mark, ...] = ()
+    """What happened on its curves, as it was heard of."""
     log: Tail = field(default_factory=Tail)
     loaded: bool = False
+
+    def curve(self, metric: Metric) -> Curve:
+        """A figure's curve; an empty one where there is none."""
+        return self.curves.get(metric, EMPTY_CURVE)
 
     def steps(self) -> list[int]:
         """The steps that have pictures, oldest first."""
@@ -145,3 +160,26 @@ def bounded(
     first = [key for key in keys if key[0] == keys[0][0]]
     kept = [*first, *keys[len(first) - PICTURES :]]
     return {key: samples[key] for key in kept}
+
+
+def grown(detail: Detail, step: int, figures: Mapping[Metric, float]) -> Detail:
+    """The curves that are drawn, with one more step."""
+    more = {
+        metric: add_value(detail.curve(metric), step, value)
+        for metric, value in figures.items()
+        if metric in detail.metrics
+    }
+    return replace(detail, curves={**detail.curves, **more}) if more else detail
+
+
+def with_point(detail: Detail, point: Point) -> Detail:
+    """The curves with one more step's figures."""
+    figures: dict[Metric, float] = {name: getattr(point, name) for name in OF_STEPS}
+    return replace(grown(detail, point.step, figures), newest=point)
+
+
+def marked(detail: Detail, *marks: Mark) -> Detail:
+    """The marks with more of them; what a refill brought already is not told twice."""
+    known = set(detail.marks)
+    new = [mark for mark in marks if mark not in known]
+    return replace(detail, marks=(*detail.marks, *new)[-MARKS:]) if new else detail

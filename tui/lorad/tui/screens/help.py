@@ -26,6 +26,8 @@ KEYS = {
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "shift+tab": "⇧tab",
+    "shift+left": "⇧←",
+    "shift+right": "⇧→",
     "pagedown": "PgDn",
     "pageup": "PgUp",
     "up": "↑",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on
@@ -13,20 +14,18 @@ from textual.widgets import Input
 
 from lorad.shared.jobs import Job, Queued
 from lorad.shared.messages import (
+    AnyRequest,
     MoveJob,
-    SampleJob,
     Why,
     WhyJob,
 )
-from lorad.tui.curve import EMPTY_CURVE
 from lorad.tui.messages import Answered, Declined
-from lorad.tui.mirror import Listing, Mirror, listed, place
-from lorad.tui.screens.editing import Editing
-from lorad.tui.screens.steering import Steering
+from lorad.tui.mirror import MAIN_METRICS, Listing, Mirror, listed, place
+from lorad.tui.screens.jobs import JOB_BINDINGS, JobActions
 from lorad.tui.widgets.gauges import Gauges
 from lorad.tui.widgets.header import Header, Hints
+from lorad.tui.widgets.job_charts import JobCharts
 from lorad.tui.widgets.log import LogView
-from lorad.tui.widgets.loss import LossChart
 from lorad.tui.widgets.queue import QueueList
 from lorad.tui.widgets.samples import SampleGrid
 
@@ -47,7 +46,7 @@ WHY_SECONDS = 0.4
 """The cursor rests this long on a waiting job before the daemon is asked why it waits."""
 
 
-class MainScreen(Steering, Editing):
+class MainScreen(JobActions):
     """Everything of the selected job beside the queue."""
 
     AUTO_FOCUS = "#queue"
@@ -66,35 +65,16 @@ class MainScreen(Steering, Editing):
             tooltip="Previous pane",
         ),
         Binding("a", "add", "add", id="job.add", tooltip="Add a recipe to the queue"),
-        Binding(
-            "p",
-            "pause_or_resume",
-            "pause/resume",
-            id="job.pause",
-            tooltip="Pause (the GPU is freed) or resume",
-        ),
-        Binding("x", "cancel", "cancel", id="job.cancel", tooltip="Cancel: save and end it"),
+        *JOB_BINDINGS,
         Binding(
             "d,delete", "remove", "remove", id="job.remove", tooltip="Forget it; its files stay"
         ),
-        Binding("n", "sample_now", "draw now", id="job.sample", tooltip="Draw its prompts now"),
-        Binding("H", "hold", "hold", id="job.hold", tooltip="Hold between two steps, or let go on"),
-        Binding("v", "save", "save now", id="job.save", tooltip="Write a checkpoint now"),
-        Binding(
-            "e", "change", "change", id="job.change", tooltip="Change its rate, length or prompts"
-        ),
-        Binding("y", "copy", "copy", id="job.copy", tooltip="Copy with changes, or sweep"),
-        Binding("z", "undo", "undo", id="job.undo", tooltip="Undo the newest change of the queue"),
-        Binding("R", "restart", "restart", id="job.restart", tooltip="Train again from step 1"),
-        Binding("S", "stash", "stash", id="job.stash", tooltip="Stash, or put back in the queue"),
         Binding("J", "shift_place(1)", "later", id="job.later", tooltip="Down in the queue"),
         Binding("K", "shift_place(-1)", "sooner", id="job.sooner", tooltip="Up in the queue"),
         Binding("plus", "prioritise(1)", "priority", id="job.higher", tooltip="Higher priority"),
         Binding("minus", "prioritise(-1)", "priority", id="job.lower", tooltip="Lower priority"),
-        Binding("w", "why", "why", id="job.why", tooltip="Why it waits, or what it does"),
-        Binding("s", "samples", "samples", id="view.samples", tooltip="All pictures, large"),
+        Binding("enter", "run", "curves", id="view.run", tooltip="All curves of the run"),
         Binding("m", "machine", "machine", id="view.machine", tooltip="Cards, box and daemon"),
-        Binding("l", "log", "log", id="view.log", tooltip="The whole log"),
         Binding(
             "slash", "filter", "filter", id="queue.filter", tooltip="Filter by name, state, number"
         ),
@@ -111,7 +91,7 @@ class MainScreen(Steering, Editing):
         # Made here and not in compose: news may come before they are on the screen.
         self.header = Header(id="header")
         self.queue = QueueList(id="queue")
-        self.chart = LossChart(id="chart")
+        self.chart = JobCharts(MAIN_METRICS[:1], id="chart")
         self.samples = SampleGrid(id="samples")
         self.gauges = Gauges(id="gauges")
         self.log_view = LogView(id="log")
@@ -152,26 +132,21 @@ class MainScreen(Steering, Editing):
         job, detail = self.queue.selected, mirror.detail
         if job is None or detail is None or detail.id != job.id:
             detail = None
-        looks = tuple(detail.validations.values()) if detail else ()
-        self.chart.show(job, detail.curve if detail else EMPTY_CURVE, looks)
+        self.chart.show(job, detail)
         self.samples.show(detail)
         if self.log_view.display:
             self.log_view.show(detail.log.shown() if detail else ())
 
     def answered(self, event: Answered) -> bool:
-        """The sentence of `why`, and what shows late; all else shows in the queue."""
+        """The sentence of `why`, a window of the chart, or what the keys asked for."""
         if isinstance(event.reply, Why) and event.request is self._asked_why:
             self.queue.explain(self._asked_why.id, event.reply.sentence)
-        elif isinstance(event.reply, Why):
-            self.lorad.tell(event.reply.sentence)
-        elif isinstance(event.request, SampleJob):
-            self.lorad.tell(f"Job {event.request.id} draws its prompts after this step.")
-        self.edit_answered(event)
-        return True
+            return True
+        return self.chart.answered(event) or super().answered(event) or True
 
     def declined(self, event: Declined) -> bool:
-        """Nobody asked for the sentence beside the job."""
-        return event.request is self._asked_why
+        """Nobody asked for the sentence beside the job, nor for a window of one that is gone."""
+        return event.request is self._asked_why or self.chart.declined(event)
 
     # -- selection and filter -----------------------------------------------------------------
 
@@ -216,13 +191,27 @@ class MainScreen(Steering, Editing):
         self.filter.remove_class("-open")
         self.queue.focus()
 
-    # -- jobs ---------------------------------------------------------------------------------
+    # -- places in the queue ------------------------------------------------------------------
 
     def _job(self) -> Job | None:
         job = self.queue.selected
         if job is None:
             self.lorad.tell("No job is selected.", "warning")
         return job
+
+    def targets(self) -> list[Job]:
+        """The marked ones, else the one under the cursor."""
+        return self.queue.marked or super().targets()
+
+    def send(self, requests: Sequence[AnyRequest]) -> None:
+        """Ask for all of these; the marks are used up."""
+        super().send(requests)
+        self.queue.clear_marks()
+
+    def action_prioritise(self, more: int) -> None:
+        marked = self.queue.marked
+        super().action_prioritise(more)
+        self.queue.mark(marked)  # one key press is seldom enough
 
     def action_shift_place(self, rows: int) -> None:
         job = self._job()
@@ -235,10 +224,6 @@ class MainScreen(Steering, Editing):
         elif now + rows >= 1:
             self.lorad.link.ask(MoveJob(id=job.id, to=now + rows))
 
-    def action_why(self) -> None:
-        if job := self._job():
-            self.lorad.link.ask(WhyJob(id=job.id))
-
     # -- other screens ------------------------------------------------------------------------
 
     def action_add(self) -> None:
@@ -250,17 +235,11 @@ class MainScreen(Steering, Editing):
         if job_id is not None:
             self._wanted = job_id  # its event may still be on the way
 
-    def action_samples(self) -> None:
+    def action_run(self) -> None:
         if job := self._job():
-            from lorad.tui.screens.samples import SamplesScreen
+            from lorad.tui.screens.run import RunScreen
 
-            self.app.push_screen(SamplesScreen(job))
-
-    def action_log(self) -> None:
-        if job := self._job():
-            from lorad.tui.screens.log import LogScreen
-
-            self.app.push_screen(LogScreen(job))
+            self.app.push_screen(RunScreen(job))
 
     def action_machine(self) -> None:
         from lorad.tui.screens.machine import MachineScreen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,9 @@ from lorad.shared.messages import Column
 
 BRAILLE = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """The bit of each dot in a cell, by column and row."""
+FROM = [[sum(dots[row:]) for row in range(4)] for dots in BRAILLE]
+"""The dots from a row down, and down to a row."""
+UP_TO = [[sum(dots[: row + 1]) for row in range(4)] for dots in BRAILLE]
 
 
 class Extent(NamedTuple):
@@ -22,10 +25,11 @@ class Extent(NamedTuple):
 
 @dataclass(frozen=True)
 class Frame:
-    """The steps and values that are in view, and the dots that show them."""
+    """The places and values that are in view, and the dots that show them."""
 
-    steps: int
-    """The axis goes from 0 to this step."""
+    first: float
+    """Where the axis begins and ends, in its own unit."""
+    last: float
     low: float
     high: float
     width: int
@@ -33,9 +37,14 @@ class Frame:
     height: int
     log: bool = False
 
-    def x(self, step: float) -> int:
-        """The column of dots of a step."""
-        return min(self.width - 1, max(0, int(step * (self.width - 1) / max(1, self.steps))))
+    def x(self, at: float) -> int:
+        """The column of dots of a place."""
+        span = max(1e-9, self.last - self.first)
+        return min(self.width - 1, max(0, int((at - self.first) * (self.width - 1) / span)))
+
+    def at(self, x: float) -> float:
+        """The place of a column of dots."""
+        return self.first + (self.last - self.first) * x / max(1, self.width - 1)
 
     def y(self, value: float) -> int:
         """The row of dots of a value, 0 at the top."""
@@ -44,7 +53,12 @@ class Frame:
         return min(self.height - 1, max(0, round((1 - share) * (self.height - 1))))
 
     def _scale(self, value: float) -> float:
-        return math.log10(max(value, 1e-12)) if self.log else value
+        return math.log10(max(value, 1e-300)) if self.log else value
+
+
+def place(column: Column) -> float:
+    """Where a column is on its axis."""
+    return column.step if column.at is None else column.at
 
 
 def bounds(columns: Iterable[Column]) -> tuple[float, float] | None:
@@ -58,14 +72,14 @@ def bounds(columns: Iterable[Column]) -> tuple[float, float] | None:
     )
 
 
-def axis_steps(last: int, total: int) -> int:
-    """How far the step axis reaches: halves of the run, so that it changes rarely."""
+def axis_end(last: float, total: float) -> float:
+    """How far the axis of a whole run reaches: halves of the run, so that it changes rarely."""
     if last >= total:
-        return max(1, last)
+        return max(1.0, last)
     reach = float(total)
     while reach / 2 >= max(last, 10):
         reach /= 2
-    return math.ceil(reach)
+    return float(math.ceil(reach))
 
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:
@@ -111,7 +125,7 @@ def envelope(columns: Sequence[Column], frame: Frame) -> list[Extent | None]:
     extents: list[Extent | None] = [None] * frame.width
     end, last = -1, None
     for column in columns:
-        x = frame.x(column.step)
+        x = frame.x(place(column))
         if column.minimum is None or column.maximum is None or column.last is None:
             end, last = x, None
             continue
@@ -141,18 +155,21 @@ def _bridge(extents: list[Extent | None], start: int, end: int, one: float, othe
     return before
 
 
-def trace(columns: Sequence[Column], frame: Frame) -> list[float | None]:
-    """The smoothed value at each column of dots; none before it begins and after it ends."""
+def trace(
+    columns: Sequence[Column], frame: Frame, value_of: Callable[[Column], float | None]
+) -> list[float | None]:
+    """A line's value at each column of dots; none before it begins and after it ends."""
     values: list[float | None] = [None] * frame.width
     end, last = -1, None
     for column in columns:
-        if column.smoothed is None or not math.isfinite(column.smoothed):
+        value = value_of(column)
+        if value is None:
             continue
-        x = frame.x(column.step)
-        if last is not None:
+        x = frame.x(place(column))
+        if last is not None and x > end + 1:
             for at in range(end + 1, x):
-                values[at] = last + (column.smoothed - last) * (at - end) / (x - end)
-        values[x] = last = column.smoothed
+                values[at] = last + (value - last) * (at - end) / (x - end)
+        values[x] = last = value
         end = x
     return values
 
@@ -183,8 +200,8 @@ def dots_of_trace(values: Sequence[float | None], frame: Frame) -> list[list[int
 
 
 def gaps(columns: Sequence[Column], frame: Frame) -> set[int]:
-    """The columns of cells with a loss that is not finite."""
-    return {frame.x(column.step) // 2 for column in columns if column.nonfinite}
+    """The columns of cells with a value that is not finite."""
+    return {frame.x(place(column)) // 2 for column in columns if column.nonfinite}
 
 
 def _blank(frame: Frame) -> list[list[int]]:
@@ -192,5 +209,13 @@ def _blank(frame: Frame) -> list[list[int]]:
 
 
 def _bar(cells: list[list[int]], x: int, top: int, bottom: int) -> None:
-    for y in range(top, bottom + 1):
-        cells[y // 4][x // 2] |= BRAILLE[x % 2][y % 4]
+    """From cell to cell, since a tall bar crosses many dots."""
+    cell, side = x // 2, x % 2
+    first, last = top // 4, bottom // 4
+    if first == last:
+        cells[first][cell] |= FROM[side][top % 4] & UP_TO[side][bottom % 4]
+        return
+    cells[first][cell] |= FROM[side][top % 4]
+    for row in range(first + 1, last):
+        cells[row][cell] |= FROM[side][0]
+    cells[last][cell] |= UP_TO[side][bottom % 4]

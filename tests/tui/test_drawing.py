@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sequence
 
 import msgspec
 import pytest
-from lorad.tui.widgets.loss import chart_rows
 from rich.cells import cell_len
 from tui.fakes import column, picture
 
 from lorad.shared.jobs import Gpu, Host
-from lorad.shared.messages import Validation
+from lorad.shared.messages import Column
 from lorad.tui import format
+from lorad.tui.widgets.drawing import Line, Plot, draw
 from lorad.tui.widgets.gauges import Gauges
-from lorad.tui.widgets.painting import Span, difference, width_of
+from lorad.tui.widgets.painting import Row, Span, difference, width_of
 from lorad.tui.widgets.pictures import Raster, fitting, half_blocks, raster, scaled
 from lorad.tui.widgets.plot import (
     Frame,
-    axis_steps,
+    axis_end,
     bounds,
     dots_of_extents,
     dots_of_trace,
@@ -31,14 +32,23 @@ from lorad.tui.widgets.plot import (
     value_axis,
 )
 from lorad.tui.widgets.samples import best_columns, tile
+from lorad.tui.widgets.view import Reach
 
 RED, BLUE, WHITE, BLACK = (255, 0, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 
 
 def frame(steps: int = 10, width: int = 20, height: int = 8, log: bool = False) -> Frame:
     return Frame(
-        steps=steps, low=0.1 if log else 0.0, high=10.0, width=width, height=height, log=log
+        first=0, last=steps, low=0.1 if log else 0.0, high=10.0, width=width, height=height, log=log
     )
+
+
+def chart_rows(
+    columns: Sequence[Column], total: int, size: tuple[int, int], log: bool, *more: Line
+) -> list[Row] | None:
+    """A whole run of so many steps."""
+    reach = Reach(columns[-1].step, total)
+    return draw(Plot([Line(columns), *more], reach=reach, log=log), *size)
 
 
 # -- pictures ---------------------------------------------------------------------------------
@@ -137,14 +147,14 @@ def test_without_one_finite_value_there_is_no_chart() -> None:
 
 
 def test_the_smoothed_line_has_no_holes() -> None:
-    values = trace([column(0, 1.0), column(10, 9.0)], frame())
+    values = trace([column(0, 1.0), column(10, 9.0)], frame(), lambda c: c.smoothed)
     assert all(value is not None for value in values)
     cells = dots_of_trace(values, frame())
     assert all(any(row[x] for row in cells) for x in range(10))
 
 
 def test_a_bar_fills_the_dots_from_low_to_high() -> None:
-    view = Frame(steps=1, low=0.0, high=7.0, width=2, height=8)
+    view = Frame(first=0, last=1, low=0.0, high=7.0, width=2, height=8)
     cells = dots_of_extents(envelope([column(0, 3.0, minimum=0.0, maximum=7.0)], view), view)
     assert [row[0] for row in cells] == [0x47, 0x47]
 
@@ -193,8 +203,8 @@ def test_log_ticks_enclose() -> None:
 
 
 def test_the_step_axis_changes_by_halves_of_the_run() -> None:
-    assert axis_steps(9, 1000) == 16
-    assert [axis_steps(last, 1000) for last in (100, 240, 260, 600, 1000, 1200)] == [
+    assert axis_end(9, 1000) == 16
+    assert [axis_end(last, 1000) for last in (100, 240, 260, 600, 1000, 1200)] == [
         125,
         250,
         500,
@@ -275,17 +285,16 @@ def test_gauges_show_each_card_or_why_there_is_none() -> None:
 
 def test_looks_at_what_is_held_out_stand_in_the_chart() -> None:
     columns = (column(1, 0.5), column(10, 0.4))
-    looks = [
-        Validation(step=5, loss=2.0, best=True),
-        Validation(step=10, loss=0.1, best=True),
-        Validation(step=7, loss=math.nan, best=False),
-    ]
+    looks = Line([column(5, 2.0), column(7, None, nonfinite=1), column(10, 0.1)], "good", "dots")
     for log in (False, True):
         rows = chart_rows(columns, 10, (40, 10), log, looks)
         assert rows is not None
         lines = ["".join(span.text for span in row) for row in rows]
-        found = [(y, x) for y, line in enumerate(lines) for x, one in enumerate(line) if one == "●"]
+        found = [
+            (y, x) for y, line in enumerate(lines) for x, one in enumerate(line) if one in "●★"
+        ]
         (first, left), (last, right) = found
         assert first < 3
         assert last > 5
         assert left < right == max(map(len, lines[:-2])) - 1
+        assert lines[last][right] == "★", "the lowest is told apart"

@@ -43,6 +43,7 @@ SIGNS: dict[MarkKind, tuple[str, str]] = {
     "saved": ("▪", "dim"),
 }
 """How a mark looks; where several share a cell, the first of these."""
+RANK = {kind: number for number, kind in enumerate(SIGNS)}
 Look = Literal["smooth", "plain", "dots"]
 
 
@@ -128,7 +129,7 @@ def _frame(
         bottom, top = ticks[0], ticks[-1]
     else:
         bottom, top, ticks = value_axis(low, high, max(2, (height - 2) // ROWS_PER_TICK + 1))
-    labels = [tick_label(tick, ticks) for tick in ticks]
+    labels = [power_label(tick) if log else tick_label(tick, ticks) for tick in ticks]
     margin = max(map(len, labels)) + 1
     first, last = plot.view.span(plot.reach)
     frame = Frame(
@@ -163,7 +164,7 @@ def _cells(plot: Plot, lines: Sequence[Line], frame: Frame, ticks: Iterable[int]
             _put_dots(cells, line, frame)
         for x in gaps(line.columns, frame):
             cells[-1][min(x, width - 1)] = ("✗", "bad")
-    if (at := cursor_place(plot, lines)) is not None and frame.first <= at <= frame.last:
+    if (at := cursor_place(plot, plot.lines)) is not None and frame.first <= at <= frame.last:
         x = frame.x(at) // 2
         for row in cells:
             char, tone = row[x]
@@ -181,10 +182,12 @@ def _last(column: Column) -> float | None:
 
 
 def _put(cells: Cells, dots: list[list[int]], tone: str) -> None:
+    made = {pattern: (chr(0x2800 + pattern), tone) for pattern in set().union(*dots)}
     for row, bits in zip(cells, dots, strict=True):
-        for x, pattern in enumerate(bits):
-            if pattern:
-                row[x] = (chr(0x2800 + pattern), tone)
+        if any(bits):
+            for x, pattern in enumerate(bits):
+                if pattern:
+                    row[x] = made[pattern]
 
 
 def _put_dots(cells: Cells, line: Line, frame: Frame) -> None:
@@ -245,8 +248,8 @@ def _axis_below(plot: Plot, frame: Frame, margin: int) -> list[Row]:
 
 def marks_at(plot: Plot, frame: Frame) -> dict[int, MarkKind]:
     """The mark that each cell of the axis shows: of several, the one that matters most."""
-    rank = {kind: number for number, kind in enumerate(SIGNS)}
     at: dict[int, MarkKind] = {}
+    to_x = frame.to_x()
     for mark in plot.marks:
         where = float(mark.step)
         if plot.view.axis != "step":
@@ -255,20 +258,19 @@ def marks_at(plot: Plot, frame: Frame) -> dict[int, MarkKind]:
                 continue
             where = place(column)
         if frame.first <= where <= frame.last:
-            x = frame.x(where) // 2
-            if x not in at or rank[mark.kind] < rank[at[x]]:
+            x = to_x(where) // 2
+            if x not in at or RANK[mark.kind] < RANK[at[x]]:
                 at[x] = mark.kind
     return at
 
 
 def visible(marks: Sequence[Mark], first: float, last: float, cells: int = 256) -> tuple[Mark, ...]:
     """The marks between two steps, at most one for each part of so many: what matters most."""
-    rank = {kind: number for number, kind in enumerate(SIGNS)}
     kept: dict[int, Mark] = {}
     for mark in marks:
         if first <= mark.step <= last:
             part = int((mark.step - first) * cells / max(1.0, last - first))
-            if part not in kept or rank[mark.kind] < rank[kept[part].kind]:
+            if part not in kept or RANK[mark.kind] < RANK[kept[part].kind]:
                 kept[part] = mark
     return tuple(kept[part] for part in sorted(kept))
 
@@ -301,9 +303,15 @@ def _time_ticks(first: float, last: float, count: int) -> list[float]:
 def tick_label(tick: float, ticks: Sequence[float]) -> str:
     """As many decimals as the distance of the ticks asks for."""
     span = min((b - a for a, b in pairwise(ticks)), default=1.0)
-    if max(map(abs, ticks)) >= 1e6:
-        return f"{tick:.3g}"
+    largest = max(map(abs, ticks))
+    if largest < 0.01 or largest >= 1e6:
+        return figure(tick, 4) if tick else "0"
     for decimals in range(5):
         if span >= 10.0**-decimals * 0.999:
             return f"{tick:.{decimals}f}"
     return figure(tick, 4) if tick else "0"
+
+
+def power_label(tick: float) -> str:
+    """As short as it can be: the ticks of a log scale have nothing in common."""
+    return f"{tick:g}".replace("e-0", "e-").replace("e+0", "e")

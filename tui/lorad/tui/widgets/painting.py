@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len
@@ -69,10 +68,13 @@ def centred(lines: list[Row], width: int, height: int) -> list[Row]:
 
 def runs(cells: list[tuple[str, Tone]]) -> Row:
     """Single cells drawn together where the tone is the same."""
-    return [
-        Span("".join(char for char, _ in group), tone)
-        for tone, group in groupby(cells, key=lambda cell: cell[1])
-    ]
+    row: Row = []
+    start = 0
+    for end in range(1, len(cells) + 1):
+        if end == len(cells) or cells[end][1] != cells[start][1]:
+            row.append(Span("".join([char for char, _ in cells[start:end]]), cells[start][1]))
+            start = end
+    return row
 
 
 class Painting(Widget):

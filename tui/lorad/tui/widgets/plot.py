@@ -16,6 +16,10 @@ FROM = [[sum(dots[row:]) for row in range(4)] for dots in BRAILLE]
 UP_TO = [[sum(dots[: row + 1]) for row in range(4)] for dots in BRAILLE]
 
 
+LEAST = 1e-15
+"""Values closer to each other, or to zero, are the same for a chart."""
+
+
 class Extent(NamedTuple):
     """The lowest and highest value over one column of dots."""
 
@@ -39,21 +43,43 @@ class Frame:
 
     def x(self, at: float) -> int:
         """The column of dots of a place."""
-        span = max(1e-9, self.last - self.first)
-        return min(self.width - 1, max(0, int((at - self.first) * (self.width - 1) / span)))
+        return self.to_x()(at)
+
+    def y(self, value: float) -> int:
+        """The row of dots of a value, 0 at the top."""
+        return self.to_y()(value)
 
     def at(self, x: float) -> float:
         """The place of a column of dots."""
         return self.first + (self.last - self.first) * x / max(1, self.width - 1)
 
-    def y(self, value: float) -> int:
-        """The row of dots of a value, 0 at the top."""
-        low, high, value = (self._scale(v) for v in (self.low, self.high, value))
-        share = (value - low) / (high - low) if high > low else 0.5
-        return min(self.height - 1, max(0, round((1 - share) * (self.height - 1))))
+    def to_x(self) -> Callable[[float], int]:
+        """`x` for many places: what they share is reckoned once."""
+        first, end = self.first, self.width - 1
+        scale = end / max(1e-9, self.last - first)
 
-    def _scale(self, value: float) -> float:
-        return math.log10(max(value, 1e-300)) if self.log else value
+        def x(at: float) -> int:
+            column = int((at - first) * scale + 1e-9)
+            return 0 if column < 0 else end if column > end else column
+
+        return x
+
+    def to_y(self) -> Callable[[float], int]:
+        """`y` for many values."""
+        end = self.height - 1
+        low, high = (_log(v) if self.log else v for v in (self.low, self.high))
+        scale = end / (high - low) if high > low else 0.0
+        log = self.log
+
+        def y(value: float) -> int:
+            row = round((high - (_log(value) if log else value)) * scale)
+            return 0 if row < 0 else end if row > end else row
+
+        return y if high > low else lambda value: round(end / 2)
+
+
+def _log(value: float) -> float:
+    return math.log10(max(value, 1e-300))
 
 
 def place(column: Column) -> float:
@@ -84,8 +110,8 @@ def axis_end(last: float, total: float) -> float:
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:
     """Round values around both bounds, 1, 2 or 5 times a power of ten apart."""
-    if high - low <= 1e-6 * max(abs(low), abs(high)):
-        pad = abs(high) * 0.1 or 1.0
+    if high - low <= max(LEAST, 1e-6 * max(abs(low), abs(high))):
+        pad = abs(high) * 0.1 if abs(high) > LEAST else 1.0
         low, high = low - pad, high + pad
     raw = (high - low) / max(1, count - 1)
     power = 10.0 ** math.floor(math.log10(raw))
@@ -123,9 +149,9 @@ def log_ticks(low: float, high: float) -> list[float]:
 def envelope(columns: Sequence[Column], frame: Frame) -> list[Extent | None]:
     """Lowest and highest value over each column of dots; none where a gap is."""
     extents: list[Extent | None] = [None] * frame.width
-    end, last = -1, None
+    end, last, to_x = -1, None, frame.to_x()
     for column in columns:
-        x = frame.x(place(column))
+        x = to_x(column.step if column.at is None else column.at)
         if column.minimum is None or column.maximum is None or column.last is None:
             end, last = x, None
             continue
@@ -160,12 +186,12 @@ def trace(
 ) -> list[float | None]:
     """A line's value at each column of dots; none before it begins and after it ends."""
     values: list[float | None] = [None] * frame.width
-    end, last = -1, None
+    end, last, to_x = -1, None, frame.to_x()
     for column in columns:
         value = value_of(column)
         if value is None:
             continue
-        x = frame.x(place(column))
+        x = to_x(column.step if column.at is None else column.at)
         if last is not None and x > end + 1:
             for at in range(end + 1, x):
                 values[at] = last + (value - last) * (at - end) / (x - end)
@@ -176,22 +202,22 @@ def trace(
 
 def dots_of_extents(extents: Sequence[Extent | None], frame: Frame) -> list[list[int]]:
     """Braille patterns of vertical bars, by row and column of cells."""
-    cells = _blank(frame)
+    cells, to_y = _blank(frame), frame.to_y()
     for x, extent in enumerate(extents):
         if extent is not None:
-            _bar(cells, x, frame.y(extent.high), frame.y(extent.low))
+            _bar(cells, x, to_y(extent.high), to_y(extent.low))
     return cells
 
 
 def dots_of_trace(values: Sequence[float | None], frame: Frame) -> list[list[int]]:
     """Braille patterns of a line without holes, by row and column of cells."""
-    cells = _blank(frame)
+    cells, to_y = _blank(frame), frame.to_y()
     before: int | None = None
     for x, value in enumerate(values):
         if value is None:
             before = None
             continue
-        y = frame.y(value)
+        y = to_y(value)
         # Each column reaches half-way to its neighbour, or a steep line falls into dots.
         start = y if before is None else before + (1 if y > before else -1 if y < before else 0)
         _bar(cells, x, min(start, y), max(start, y))

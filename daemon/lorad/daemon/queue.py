@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Mapping
-from typing import Any
 
-import msgspec
-
-from lorad.daemon import scheduler, trend
+from lorad.daemon import scheduler
 from lorad.daemon.board import Need, Now, memory_held
-from lorad.daemon.chart import Charts
 from lorad.daemon.events import Events
 from lorad.daemon.failing import stop_group, try_again
+from lorad.daemon.figures import Figures
+from lorad.daemon.statuses import mark_of, status_after, wants_cancel
 from lorad.daemon.store import Store
 from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges
@@ -24,9 +21,6 @@ from lorad.shared.endpoints import Home
 from lorad.shared.errors import LoradError, RecipeError
 from lorad.shared.jobs import (
     Active,
-    Cancelled,
-    Done,
-    Failed,
     Finishing,
     Held,
     Job,
@@ -36,26 +30,16 @@ from lorad.shared.jobs import (
     Queued,
     Running,
     Starting,
-    Stashed,
-    State,
-    Status,
 )
-from lorad.shared.lifecycle import Event, next_state
+from lorad.shared.lifecycle import Event
 from lorad.shared.messages import (
     QUEUE_TOPIC,
     EndReport,
     GroupsChanged,
     JobChanged,
     Mark,
-    MarkAdded,
-    MarkKind,
-    Point,
-    Validation,
-    job_topic,
 )
-from lorad.shared.messages import Event as Message
-from lorad.shared.metrics import of_cards
-from lorad.shared.recipe import Recipe, Train, parse_recipe
+from lorad.shared.recipe import parse_recipe
 from lorad.shared.recipe.changes import apply_changes, merge_changes, plain_changes
 
 log = logging.getLogger(__name__)
@@ -66,28 +50,21 @@ DOWN = "the daemon was shut down"
 """A job paused for this is resumed by the next daemon."""
 DOWN_HELD = "it was held when the daemon was shut down"
 """A job paused for this is resumed by nobody but whoever held it."""
-RECENT = 20
-"""Steps that the shown loss and speed are means of."""
 
 
-class Queue:
+class Queue(Figures):
     """The jobs, and the rooms that they need: store, events, processes, gauges."""
 
     def __init__(
         self, home: Home, store: Store, events: Events, supervisor: Supervisor, gauges: Gauges
     ) -> None:
         """Nothing happens before `wake` or `schedule`."""
+        super().__init__(store, events, gauges)
         self.home = home
-        self.store = store
-        self.events = events
         self.supervisor = supervisor
-        self.gauges = gauges
-        self.charts = Charts(store)
         self.going_down = False
         self.stirred = True
         """Something changed since the last look at who may start."""
-        self._recipes: dict[int, Recipe] = {}
-        self._recent: dict[int, deque[Point]] = {}
 
     # -- changes ------------------------------------------------------------------------------
 
@@ -154,10 +131,6 @@ class Queue:
         self.stirred = True
         groups, draining = self.store.groups(), self.store.draining()
         self.publish(QUEUE_TOPIC, GroupsChanged(groups=groups, draining=draining))
-
-    def publish(self, topic: str, event: Message) -> None:
-        """Tell everybody, once what it tells of is on the disk."""
-        self.store.after_commit(lambda: self.events.publish(topic, event))
 
     # -- scheduling ---------------------------------------------------------------------------
 
@@ -277,7 +250,7 @@ class Queue:
             self._settle_ending(job, attempt.ending)
             return
         log.warning("job %d: %s", job_id, words)
-        if isinstance(job.status, Running | Starting | Finishing) and not _wants_cancel(job):
+        if isinstance(job.status, Running | Starting | Finishing) and not wants_cancel(job):
             deaths = self.store.deaths(job_id) + 1
             if deaths >= MAX_DEATHS:
                 reason = f"It died {deaths} times in a row without a new checkpoint. {words}"
@@ -296,7 +269,7 @@ class Queue:
             return
         if isinstance(job.status, Pausing) and outcome == "yielded":
             reason = job.status.cause
-        elif outcome == "yielded" and not _wants_cancel(job):
+        elif outcome == "yielded" and not wants_cancel(job):
             # Asked by nobody here, but by SIGTERM, which is what a reboot sends.
             outcome, reason = "left", "it was told to end (SIGTERM), as at a reboot"
         self._end(job, outcome, reason)
@@ -307,176 +280,3 @@ class Queue:
             if event == "failed":
                 stop_group(self, job, cause)
         self.forget(job.id)
-
-    # -- progress -----------------------------------------------------------------------------
-
-    def note_points(self, job: Job, points: list[Point]) -> Job:
-        """Store steps, and the figures that the queue shows of them."""
-        self.store.add_points(job.id, points)
-        self._chart_points(job, points)
-        if job.id not in self._recent:
-            known = self.store.points_up_to(job.id, points[-1].step, RECENT)
-            self._recent[job.id] = deque(known, maxlen=RECENT)
-        else:
-            self._recent[job.id].extend(points)
-        recent = self._recent[job.id]
-        finite = [p.loss for p in recent if abs(p.loss) < float("inf")]
-        speed = sum(p.images_per_second for p in recent) / len(recent)
-        recipe = self.readable(job.id)
-        pace = None if recipe is None else _seconds_per_step(recipe.train, speed)
-        return self.note(
-            job,
-            step=points[-1].step,
-            loss=sum(finite) / len(finite) if finite else None,
-            loss_nonfinite=len(finite) < len(recent),
-            images_per_second=speed,
-            eta_seconds=_seconds_left(job, points[-1].step, pace),
-            seconds_per_step=pace,
-            trend=self._trend(job, points),
-        )
-
-    def _trend(self, job: Job, points: list[Point]) -> trend.Trend:
-        """With these points; of a run that an older lorad began, from all that it took."""
-        before, step = job.progress.trend, job.progress.step
-        if trend.fits(before, step):
-            return trend.extended(before, step, [(point.step, point.loss) for point in points])
-        last = points[-1].step
-        return trend.extended((), 0, [at for at in self.store.losses(job.id) if at[0] <= last])
-
-    def rewound(self, job: Job, step: int) -> Job:
-        """The job at the step from which its run goes on."""
-        shown = trend.cut(job.progress.trend, job.progress.step, step)
-        return self.note(job, step=step, trend=shown)
-
-    def _chart_points(self, job: Job, points: list[Point]) -> None:
-        """Let the curves that somebody looks at grow, and keep what the cards do meanwhile."""
-        process, step, now = job.process, points[-1].step, time.time()
-        figures = process and of_cards(self.gauges.newest.gpus, process.gpus)
-        due = figures and self.charts.gauges_due(job.id, now)
-        if figures and due:
-            self.store.add_gauges(job.id, step, now, figures)
-
-        def grow() -> None:
-            if curves := self.charts.known(job.id):
-                curves.add_points(points)
-                if figures and due:
-                    curves.add_gauges(step, now, figures)
-
-        self.store.after_commit(grow)
-
-    def note_look(self, job: Job, look: Validation) -> None:
-        """Store a look at what is held out."""
-        self.store.add_validation(job.id, look)
-
-        def grow() -> None:
-            if curves := self.charts.known(job.id):
-                curves.add_look(look)
-
-        self.store.after_commit(grow)
-
-    def mark(self, job_id: int, mark: Mark) -> None:
-        """Store and tell of something on the job's curves."""
-        self.store.add_mark(job_id, mark)
-        self.publish(job_topic(job_id, "notes"), MarkAdded(id=job_id, mark=mark))
-
-    def note(self, job: Job, **figures: Any) -> Job:
-        """Other figures of how far the job is, by the names of `Progress`."""
-        progress = msgspec.structs.replace(job.progress, **figures)
-        self.store.set_progress(job.id, progress)
-        return msgspec.structs.replace(job, progress=progress)
-
-    def recipe(self, job_id: int) -> Recipe:
-        """The job's recipe as it is now, parsed once.
-
-        Raises:
-            RecipeError: it was taken by another version, and this one does not.
-        """
-        if job_id not in self._recipes:
-            stored = self.store.recipe(job_id)
-            recipe = parse_recipe(stored.text)
-            self._recipes[job_id] = apply_changes(recipe, stored.changes)
-        return self._recipes[job_id]
-
-    def readable(self, job_id: int) -> Recipe | None:
-        """The job's recipe, where nobody is served by a refusal; none if this version has none."""
-        try:
-            return self.recipe(job_id)
-        except RecipeError as error:
-            log.info("job %d: its recipe cannot be read: %s", job_id, error)
-            return None
-
-    def forget_recipe(self, job_id: int) -> None:
-        """It is changed; and what this transaction reads of it is nothing if that fails."""
-        self._recipes.pop(job_id, None)
-        self.store.after_rollback(lambda: self._recipes.pop(job_id, None))
-
-    def forget(self, job_id: int) -> None:
-        """Drop what is kept in memory of a job."""
-        self._recent.pop(job_id, None)
-        self._recipes.pop(job_id, None)
-
-
-def _seconds_per_step(train: Train, speed: float) -> float | None:
-    """At this many images a second."""
-    return train.train_batch_size * train.gradient_accumulation_steps / speed if speed else None
-
-
-def mark_of(job: Job, event: Event) -> MarkKind | None:
-    """What a change of state is on the job's curves; none where they know nothing of it."""
-    if event == "died" or event == "failed":
-        return event
-    if event == "ready":
-        return "resumed" if job.progress.step else None
-    return "paused" if job.state == "paused" else None
-
-
-def _seconds_left(job: Job, step: int, pace: float | None) -> float | None:
-    """None where the length is not known."""
-    if job.max_train_steps is None or pace is None:
-        return None
-    return max(0, job.max_train_steps - step) * pace
-
-
-def _wants_cancel(job: Job) -> bool:
-    return isinstance(job.status, Finishing) and job.status.outcome == "cancelled"
-
-
-def status_after(job: Job, event: Event, cause: str, process: Process | None) -> Status:
-    """The status that an event leads to, with the data that it has.
-
-    Raises:
-        ImpossibleAction: the table of states has no such move.
-    """
-    state: State = next_state(job, event)
-    now = time.time()
-    if event == "died" and _wants_cancel(job):
-        return Cancelled(finished=now)
-    process = process or job.process
-    match state:
-        case "stashed":
-            return Stashed()
-        case "queued":
-            return Queued(cause=cause if event in ("died", "retry") else "")
-        case "paused":
-            return Paused(cause=cause)
-        case "done":
-            return Done(finished=now, cause=cause)
-        case "failed":
-            return Failed(finished=now, reason=cause)
-        case "cancelled":
-            return Cancelled(finished=now)
-    assert process is not None
-    return _with_process(state, event, cause, process)
-
-
-def _with_process(state: State, event: Event, cause: str, process: Process) -> Status:
-    match state:
-        case "starting":
-            return Starting(process=process)
-        case "running":
-            return Running(process=process)
-        case "held":
-            return Held(process=process)
-        case "pausing":
-            return Pausing(process=process, cause=cause)
-    return Finishing(process=process, outcome="cancelled" if event == "cancel" else "done")

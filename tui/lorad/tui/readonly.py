@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorad.shared.messages import READING, AnyRequest
+from lorad.shared.messages import READING, AnyRequest, Metric
 from lorad.tui.link import Link, Post
 from lorad.tui.messages import Declined
 from lorad.tui.mirror import Mirror
@@ -33,6 +33,10 @@ class ReadOnlyLink:
     def select(self, job_id: int | None) -> None:
         """Follow this job."""
         self._link.select(job_id)
+
+    def chart(self, metrics: tuple[Metric, ...]) -> None:
+        """Which curves are wanted."""
+        self._link.chart(metrics)
 
     def ask(self, request: AnyRequest) -> None:
         """Hand over what only reads; the rest is declined."""

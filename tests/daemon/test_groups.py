@@ -144,7 +144,7 @@ def test_groups_that_cannot_be(make: Make, tmp_path: Path) -> None:
     ):
         refused(daemon, request, sentence, exit_code)
     job = add(daemon, tmp_path, stash=True, group="night")
-    refused(daemon, RemoveGroup(name="night"), f"job {job.id} (a) is in it.", 1)
+    refused(daemon, RemoveGroup(name="night"), f"job {job.id} (a) is in it. `lorad update ID", 1)
     assert daemon.client().ask(GetStatus()).groups == [Group(name="default"), Group(name="night")]
     daemon.client().ask(UpdateJob(id=job.id, group="default"))
     daemon.client().ask(RemoveGroup(name="night"))

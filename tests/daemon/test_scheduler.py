@@ -297,6 +297,8 @@ def test_decide(now: Now, starts: list[Start]) -> None:
          "Job 3 starts now."),
         (at([job(3, group="b"), running(1), running(2)], [], {}, group("b")),
          "Job 3 waits for the jobs that train on the CPU: job 1 (j1), job 2 (j2). It is next."),
+        (at([job(20), *(running(id) for id in range(1, 11))], [], {}),
+         "job 7 (j7), job 8 (j8) and 2 more. It is next."),
         # Who is held back is not in line.
         (at([job(3), running(1), job(2, start_after=NOON)]), "GPU. It is next."),
         # Of the cards that it may have.

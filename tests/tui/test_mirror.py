@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 import pytest
+from msgspec.structs import replace
 from tui.fakes import HOST, at_step, column, job, picture, point, status
 
-from lorad.shared.jobs import Done, Failed, Paused, Queued, Stashed
+from lorad.shared.jobs import Done, Failed, Group, Paused, Queued, Stashed
 from lorad.shared.messages import (
     Beat,
     Chart,
+    GroupsChanged,
     JobChanged,
     JobRemoved,
     Log,
@@ -242,6 +244,15 @@ def test_a_lost_last_event_shows_in_the_beat() -> None:
     assert needs == Needs(points_after=4)
     _, needs = apply(seen, "daemon/", 2, Beat(heads={METRICS: 6}))
     assert not needs
+
+
+def test_groups_come_with_the_status_and_by_themselves() -> None:
+    night = Group(name="night", slots=2)
+    told = replace(status(), groups=[Group(name="default"), night], draining=True)
+    seen = mirror.with_status(Mirror(), told)
+    assert (seen.groups, seen.draining) == ((Group(name="default"), night), True)
+    seen, needs = apply(seen, "queue/", 1, GroupsChanged(groups=[night], draining=False))
+    assert (seen.groups, seen.draining, needs) == ((night,), False, mirror.NOTHING)
 
 
 def test_a_hole_in_the_queue_asks_for_the_status() -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from lorad.daemon.board import Board
 from lorad.shared.jobs import Done, Ended, Job
@@ -122,9 +122,10 @@ def full_box(job: Job, board: Board) -> str:
     )
 
 
-def named(jobs: Iterable[Job]) -> str:
-    """Jobs as sentences call them."""
-    return ", ".join(f"job {job.id} ({job.name})" for job in jobs)
+def named(jobs: Sequence[Job], most: int = 8) -> str:
+    """Jobs as sentences call them; no more than eight by name."""
+    names = ", ".join(f"job {job.id} ({job.name})" for job in jobs[:most])
+    return f"{names} and {len(jobs) - most} more" if len(jobs) > most else names
 
 
 TERMS: tuple[Rule, ...] = (drained, paused_group, unfinished, too_early, absent_cards)

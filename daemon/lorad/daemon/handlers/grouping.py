@@ -63,7 +63,8 @@ def remove_group(service: Service, request: RemoveGroup, actor: str) -> Groups:
     jobs = [job for job in service.store.jobs() if job.group == group.name]
     if jobs:
         verb = "is" if len(jobs) == 1 else "are"
-        raise GroupUsed(name=group.name, why=f"{named(jobs)} {verb} in it")
+        hint = f"`lorad update ID --group {DEFAULT_GROUP}` takes one out"
+        raise GroupUsed(name=group.name, why=f"{named(jobs, 3)} {verb} in it. {hint}")
     service.store.remove_group(group.name)
     return _told(service)
 

@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(usage_error=parser.error)
     verbs = parser.add_subparsers(dest="what", metavar="VERB")
     for name, text in VERBS.items():
-        verb = verbs.add_parser(name, allow_abbrev=False, help=text, description=f"{text}.")
+        told = f"{text[:1].upper()}{text[1:]}."
+        verb = verbs.add_parser(name, allow_abbrev=False, help=text, description=told)
         verb.add_argument("name", metavar="GROUP", help="its name; `default` is always there")
         # Not set here, or it would undo the one that is said before the verb.
         verb.add_argument(

@@ -104,7 +104,6 @@ PARTICIPLES: dict[str, str] = {
     "move": "moved",
     "set": "changed",
     "sample": "asked for pictures",
-    "update": "updated",
     "save": "saved",
 }
 

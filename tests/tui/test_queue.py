@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 from tui.driving import drive, keys, seen, settle, text_of, told
@@ -15,6 +16,7 @@ from lorad.shared.jobs import (
     Done,
     Failed,
     Gpu,
+    Group,
     Job,
     Paused,
     Process,
@@ -25,6 +27,7 @@ from lorad.shared.jobs import (
     Stashed,
 )
 from lorad.shared.messages import (
+    Batch,
     CancelJob,
     EnqueueJob,
     JobChanged,
@@ -249,30 +252,39 @@ def four(*statuses: object) -> FakeLink:
     return FakeLink(*(job(n, one) for n, one in enumerate(statuses, 1)))  # type: ignore[arg-type]
 
 
+def asked_of(link: FakeLink) -> list[object]:
+    """What was asked for, one by one or together."""
+    return [
+        one
+        for request in link.asked
+        for one in (request.requests if isinstance(request, Batch) else [request])
+    ]
+
+
 def test_keys_act_on_what_is_marked_and_the_marks_go_with_it() -> None:
     link = four(Queued(), Queued(), Queued(), Queued())
     assert "2 marked" in seen(link, "space", "space")
     keys(link, "space", "j", "space", "S", "S")
-    assert link.asked == [StashJob(id=1), StashJob(id=3), StashJob(id=4)]
+    assert link.asked == [Batch(requests=[StashJob(id=1), StashJob(id=3)]), StashJob(id=4)]
 
 
 def test_a_mark_is_taken_away_by_the_same_key_and_all_by_escape() -> None:
     link = four(Queued(), Queued())
     keys(link, "space", "k", "space", "S")
-    assert link.asked == [StashJob(id=2)]
+    assert asked_of(link) == [StashJob(id=2)]
     link = four(Queued(), Queued())
     keys(link, "A", "escape", "g", "S")
-    assert link.asked == [StashJob(id=1)]
+    assert asked_of(link) == [StashJob(id=1)]
 
 
 def test_all_means_all_that_the_filter_shows() -> None:
     jobs = [job(1, Queued(), name="cats"), job(2, Queued(), name="dogs"), job(3, Stashed())]
     link = FakeLink(*jobs)
     keys(link, "slash", *"queued cats", "enter", "A", "escape", "S")
-    assert link.asked == [StashJob(id=1)]
+    assert asked_of(link) == [StashJob(id=1)]
     link = FakeLink(*jobs)
     keys(link, "asterisk", "asterisk", "S")
-    assert link.asked == [StashJob(id=1)], "the second time marks none"
+    assert asked_of(link) == [StashJob(id=1)], "the second time marks none"
 
 
 @pytest.mark.parametrize(
@@ -289,22 +301,22 @@ def test_a_key_with_two_meanings_means_one_for_all(
 ) -> None:
     link = four(*statuses)
     keys(link, "A", key)
-    assert link.asked == asked
+    assert asked_of(link) == asked
 
 
 def test_those_that_a_verb_does_not_fit_are_counted() -> None:
     link = four(None, Queued(), Queued())
     assert told(link, "A", "S").startswith("1 of 3 jobs cannot be stashed. Job 1 is running")
-    assert link.asked == [StashJob(id=2), StashJob(id=3)]
+    assert asked_of(link) == [StashJob(id=2), StashJob(id=3)]
 
 
 def test_cancelling_many_asks_first_and_names_how_many() -> None:
     link = four(None, Queued(), Queued(), Paused(), None)
     shown = seen(link, "A", "x")
     assert "Cancel 5 jobs (job-1, job-5, job-2, job-3 and 1 more)?" in shown
-    assert link.asked == []
+    assert asked_of(link) == []
     keys(link, "A", "x", "y")
-    assert link.asked == [CancelJob(id=n) for n in (1, 5, 2, 3, 4)]
+    assert asked_of(link) == [CancelJob(id=n) for n in (1, 5, 2, 3, 4)]
 
 
 @pytest.mark.parametrize("key", ["d", "delete"])
@@ -314,16 +326,16 @@ def test_removing_asks_first(key: str) -> None:
     assert "Forget 2 jobs (job-2, job-1)?" in shown
     assert "their files stay" in shown
     keys(link, "A", key, "n")
-    assert link.asked == []
+    assert asked_of(link) == []
     keys(link, "A", key, "y")
-    assert link.asked == [RemoveJob(id=2), RemoveJob(id=1)]
+    assert asked_of(link) == [RemoveJob(id=2), RemoveJob(id=1)]
     assert "so it cannot be removed" in told(four(None), key)
 
 
 def test_priorities_change_together_and_the_marks_stay() -> None:
     link = four(Queued(), Queued())
     keys(link, "A", "plus", "plus")
-    assert link.asked == 2 * [SetPriority(id=1, priority=1), SetPriority(id=2, priority=1)]
+    assert asked_of(link) == 2 * [SetPriority(id=1, priority=1), SetPriority(id=2, priority=1)]
 
 
 def test_a_job_that_is_gone_is_marked_no_longer() -> None:
@@ -336,7 +348,7 @@ def test_a_job_that_is_gone_is_marked_no_longer() -> None:
         await pilot.press("S")
 
     drive(link, act)
-    assert link.asked == [StashJob(id=2)]
+    assert asked_of(link) == [StashJob(id=2)]
 
 
 # -- ten thousand --------------------------------------------------------------------------------
@@ -435,3 +447,14 @@ def test_sparklines(values: tuple[float, ...], width: int, drawn: str) -> None:
 )
 def test_ordinals(number: int, word: str) -> None:
     assert format.ordinal(number) == word
+
+
+def test_the_header_says_why_nothing_starts() -> None:
+    reply = msgspec.structs.replace(
+        status(job(1, Queued())),
+        groups=[Group(name="default"), Group(name="night", paused=True)],
+        draining=True,
+    )
+    first = seen(FakeLink(status_reply=reply)).splitlines()[0]
+    assert "drained  night paused" in first
+    assert "paused" not in seen(four(Queued())).splitlines()[0]

@@ -142,7 +142,11 @@ def _sieve(words: Sequence[str]) -> Callable[[Job], bool]:
     def fits(job: Job) -> bool:
         name, state, number = job.name.lower(), job.state, str(job.id)
         return all(
-            word in name or state.startswith(word) or word.lstrip("#") == number for word in words
+            word in name
+            or state.startswith(word)
+            or word.lstrip("#") == number
+            or word == job.group.lower()
+            for word in words
         )
 
     return fits

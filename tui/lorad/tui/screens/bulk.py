@@ -10,10 +10,10 @@ from lorad.shared.clean import clean_line
 from lorad.shared.jobs import Held, Job, Stashed
 from lorad.shared.lifecycle import PARTICIPLES, Verb
 from lorad.shared.messages import (
-    AnyRequest,
     CancelJob,
     EnqueueJob,
     HoldJob,
+    OneRequest,
     PauseJob,
     RemoveJob,
     RestartJob,
@@ -23,7 +23,7 @@ from lorad.shared.messages import (
     StashJob,
 )
 
-REQUESTS: dict[str, Callable[[Job], AnyRequest]] = {
+REQUESTS: dict[str, Callable[[Job], OneRequest]] = {
     "pause": lambda job: PauseJob(id=job.id),
     "hold": lambda job: HoldJob(id=job.id),
     "resume": lambda job: ResumeJob(id=job.id),
@@ -42,7 +42,7 @@ NAMED = 4
 class Plan(NamedTuple):
     """What a verb comes to."""
 
-    requests: list[AnyRequest]
+    requests: list[OneRequest]
     left_out: str = ""
     """Which jobs it does not fit, in one sentence; empty when it fits all."""
     question: str = ""
@@ -101,7 +101,10 @@ def _question(jobs: Sequence[Job], verb: str) -> tuple[str, str]:
         case "rm":
             what = "It is" if len(jobs) == 1 else "They are"
             whose = "its" if len(jobs) == 1 else "their"
-            return f"Forget {who}?", f"{what} gone from the queue for good; {whose} files stay."
+            return (
+                f"Forget {who}?",
+                f"{what} gone from the queue; {whose} files stay. z takes it back.",
+            )
     return "", ""
 
 

@@ -11,8 +11,9 @@ from lorad.shared import lifecycle
 from lorad.shared.errors import NothingToUndo
 from lorad.shared.jobs import Job
 from lorad.shared.messages import (
-    AnyRequest,
+    Batch,
     GetUndo,
+    OneRequest,
     SampleJob,
     SaveJob,
     SetPriority,
@@ -65,10 +66,12 @@ class JobActions(LoradScreen):
         job = self._job()
         return [] if job is None else [job]
 
-    def send(self, requests: Sequence[AnyRequest]) -> None:
-        """Ask for all of these."""
-        for request in requests:
-            self.lorad.link.ask(request)
+    def send(self, requests: Sequence[OneRequest]) -> None:
+        """Ask for all of these, or for none if one of them cannot be."""
+        if len(requests) > 1:
+            self.lorad.link.ask(Batch(requests=list(requests)))
+        elif requests:
+            self.lorad.link.ask(requests[0])
 
     def order(self, verb: str) -> None:
         """The verb on all that is meant."""

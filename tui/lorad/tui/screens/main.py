@@ -14,8 +14,8 @@ from textual.widgets import Input
 
 from lorad.shared.jobs import Job, Queued
 from lorad.shared.messages import (
-    AnyRequest,
     MoveJob,
+    OneRequest,
     Why,
     WhyJob,
 )
@@ -76,7 +76,11 @@ class MainScreen(JobActions):
         Binding("enter", "run", "curves", id="view.run", tooltip="All curves of the run"),
         Binding("m", "machine", "machine", id="view.machine", tooltip="Cards, box and daemon"),
         Binding(
-            "slash", "filter", "filter", id="queue.filter", tooltip="Filter by name, state, number"
+            "slash",
+            "filter",
+            "filter",
+            id="queue.filter",
+            tooltip="Filter by name, state, number, group",
         ),
         Binding("escape", "clear", "clear", show=False, id="queue.clear"),
     ]
@@ -203,7 +207,7 @@ class MainScreen(JobActions):
         """The marked ones, else the one under the cursor."""
         return self.queue.marked or super().targets()
 
-    def send(self, requests: Sequence[AnyRequest]) -> None:
+    def send(self, requests: Sequence[OneRequest]) -> None:
         """Ask for all of these; the marks are used up."""
         super().send(requests)
         self.queue.clear_marks()

@@ -58,10 +58,17 @@ class Header(Painting):
         parts = [Span("● ", "good"), Span(", ".join(words[:busy]) or "idle", "text")]
         if left:
             parts.append(Span("  time unknown" if left == "unknown" else f"  {left} left", "text"))
+        parts += [Span(f"  {word}", "warn") for word in self._stopped()]
         if words[busy:]:
             parts.append(Span("  " + ", ".join(words[busy:]), "dim"))
         version = clean_line(mirror.daemon.version, 20)
         return [*parts, Span(f"  daemon {version}", "dim")]
+
+    def _stopped(self) -> list[str]:
+        """Why what could start does not."""
+        paused = [clean_line(group.name, 32) for group in self._mirror.groups if group.paused]
+        drained = ["drained"] if self._mirror.draining else []
+        return [*drained, *(f"{name} paused" for name in paused)]
 
 
 def _user() -> str:

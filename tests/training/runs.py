@@ -48,8 +48,8 @@ class Line:
         return {r.point.step: r.point.loss for r in self.reports if isinstance(r, PointReport)}
 
 
-def run(recipe: Path, out: Path, line: Line, *, fresh: bool = False) -> str:
-    assignment = Assignment(
+def task_of(recipe: Path, out: Path, *, fresh: bool = False) -> Assignment:
+    return Assignment(
         id=1,
         recipe=load_recipe(recipe)[0],
         recipe_folder=str(recipe.parent),
@@ -57,7 +57,10 @@ def run(recipe: Path, out: Path, line: Line, *, fresh: bool = False) -> str:
         cache=str(recipe.parent / "cache"),
         fresh=fresh,
     )
-    return run_task(assignment, line)
+
+
+def run(recipe: Path, out: Path, line: Line, *, fresh: bool = False) -> str:
+    return run_task(task_of(recipe, out, fresh=fresh), line)
 
 
 def run_task(assignment: Assignment, line: Line) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -12,8 +13,17 @@ import torch
 from support import small_recipe
 
 from lorad.daemon.training import checkpoint
-from lorad.shared.errors import CannotContinue, CheckpointUnusable, DataChanged
-from lorad.shared.messages import AnyReport, ReadyReport, SampleReport, SavedReport
+from lorad.shared.errors import CannotContinue, CheckpointUnusable, DataChanged, FileMissing
+from lorad.shared.jobs import LORA_FILE
+from lorad.shared.messages import (
+    AnyReport,
+    ChangeRecipe,
+    NoteReport,
+    ReadyReport,
+    SampleReport,
+    SavedReport,
+)
+from lorad.shared.recipe import load_recipe
 
 from .runs import Line, run, weights
 
@@ -207,3 +217,59 @@ def test_a_damaged_checkpoint_is_passed_over_and_all_damaged_is_a_sentence(tmp_p
         (path / "state.json").write_text(json.dumps({}))
     with pytest.raises(CheckpointUnusable, match=r"state\.json is not what was written"):
         run(recipe, out, Line())
+
+
+def rewrite(checkpoint_: Path, state: object) -> None:
+    """A checkpoint with another state, whole in itself."""
+    path = checkpoint_ / "state.json"
+    path.write_text(json.dumps(state))
+    manifest = json.loads((checkpoint_ / checkpoint.MANIFEST).read_text())
+    manifest["files"]["state.json"] = checkpoint._about(path)
+    (checkpoint_ / checkpoint.MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_a_checkpoint_of_another_version_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = small_recipe(tmp_path, steps=4, checkpointing_steps=1)
+    out = tmp_path / "out"
+    run(recipe, out, Line(stop_after=3))
+    newest = out / "checkpoint-3"
+    rewrite(newest, json.loads((newest / "state.json").read_text()) | {"best": "the third"})
+    line = Line(stop_after=3)
+    run(recipe, out, line)
+    assert min(line.losses) == 3  # from checkpoint 2
+    assert "another version of lorad wrote its state.json" in caplog.text
+    assert not checkpoint.fault(newest)  # and step 3 was saved again
+    for path in out.glob("checkpoint-*"):
+        rewrite(path, {})
+    with pytest.raises(CheckpointUnusable, match=r"another version of lorad.*lorad restart"):
+        run(recipe, out, Line())
+
+
+def test_a_checkpoint_with_other_names_is_a_sentence(tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path)
+    run(recipe, tmp_path / "out", Line(stop_after=1))
+    newest = tmp_path / "out" / "checkpoint-1"
+    state = json.loads((newest / "state.json").read_text())
+    rewrite(newest, state | {"optimizer": {}})
+    with pytest.raises(CheckpointUnusable, match=r"that of step 1 has other names.*lorad restart"):
+        run(recipe, tmp_path / "out", Line())
+
+
+def test_a_lora_to_begin_with_is_read_once(tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path)
+    run(recipe, tmp_path / "first", Line())
+    given = shutil.copy(tmp_path / "first" / LORA_FILE, tmp_path / "given.safetensors")
+    text = recipe.read_text().replace("rank = 4", 'rank = 4\ninit_from = "given.safetensors"')
+    recipe.write_text(text)
+    run(recipe, tmp_path / "whole", Line())
+    run(recipe, tmp_path / "out", Line(stop_after=2))
+    Path(given).unlink()
+    with pytest.raises(FileMissing):
+        run(recipe, tmp_path / "again", Line())
+    changed = Line()
+    changed.given = [ChangeRecipe(recipe=load_recipe(recipe)[0], revision=1)]
+    assert run(recipe, tmp_path / "out", changed) == "done"
+    assert not [r for r in changed.reports if isinstance(r, NoteReport)]
+    assert equal(weights(tmp_path / "out"), weights(tmp_path / "whole"))

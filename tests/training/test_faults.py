@@ -15,7 +15,7 @@ from lorad.daemon.training import setup, step
 from lorad.daemon.training.families.unet import UNetFamily
 from lorad.daemon.training.objective import DiffusionObjective
 from lorad.daemon.training.plan import Plan
-from lorad.shared.errors import Diverged, OutOfMemory
+from lorad.shared.errors import Diverged, MemoryShort, OutOfMemory
 from lorad.shared.messages import NoteReport, PointReport
 
 from .runs import Line, run, weights
@@ -96,6 +96,68 @@ def test_a_card_that_takes_no_picture_is_a_sentence(
     monkeypatch.setattr(UNetFamily, "predict", card_for(0))
     with pytest.raises(OutOfMemory, match="one picture at a time"):
         run(recipe(tmp_path), tmp_path / "out", Line())
+
+
+def card_that_fills(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """A card on which others take everything once so many steps were taken."""
+    real = step.own_gradients
+
+    def own_gradients(run: setup.Run) -> torch.Tensor:
+        if run.step >= after:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(run)
+
+    monkeypatch.setattr(step, "own_gradients", own_gradients)
+
+
+def test_a_card_that_fills_later_pauses_the_run_and_loses_no_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = recipe(tmp_path), tmp_path / "out"
+    line = Line()
+    with monkeypatch.context() as patch:
+        card_that_fills(patch, 3)
+        with pytest.raises(MemoryShort, match=r"at step 4.*lorad resume") as caught:
+            run(path, out, line)
+    assert caught.value.pauses
+    assert list(line.losses) == [1, 2, 3]
+    with monkeypatch.context() as patch:  # nor when it is resumed too early
+        patch.setattr(setup, "load_family", full)
+        with pytest.raises(MemoryShort, match="while it was loading"):
+            run(path, out, Line())
+    last = Line()
+    assert run(path, out, last) == "done"
+    assert list(last.losses) == [4, 5, 6]
+
+
+def full(*_: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_a_card_that_is_full_before_the_first_step_fails_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup, "load_family", full)
+    with pytest.raises(OutOfMemory, match="while it was loading") as caught:
+        run(recipe(tmp_path), tmp_path / "out", Line())
+    assert not caught.value.pauses
+
+
+def test_only_parts_of_a_batch_make_an_exact_run_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = recipe(tmp_path)
+    line = Line()
+    with monkeypatch.context() as patch:
+        patch.setattr(UNetFamily, "predict", card_for(2))
+        run(path, tmp_path / "out", line)
+    (note,) = notes(line, "inexact")  # of two plans, one has parts
+    assert "in parts is summed in another order" in note.text
+    path.write_text(path.read_text().replace("[train]", "[train]\nexact = false"))
+    line = Line()
+    monkeypatch.setattr(UNetFamily, "predict", card_for(2))
+    run(path, tmp_path / "other", line)
+    assert all("in parts" not in note.text for note in notes(line, "inexact"))
 
 
 def bad_at(monkeypatch: pytest.MonkeyPatch, *steps: int, lasting: bool = False) -> None:

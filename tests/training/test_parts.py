@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lorad.daemon.training import files, keyed, step
 from lorad.daemon.training.families.registry import find_model, load_family
 from lorad.daemon.training.preview import make_thumb
 from lorad.daemon.training.run import Run
+from lorad.daemon.training.validation import Validator
 from lorad.shared import errors
 from lorad.shared.messages import SavedReport
 from lorad.shared.recipe import Model
@@ -100,6 +102,25 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
     line = Line()
     assert run(recipe, out, line) == "done"
     assert min(line.losses) == 3
+
+
+@pytest.mark.parametrize("name", ["samples", "best", "out"])
+def test_a_disk_too_full_for_a_folder_pauses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    recipe = small_recipe(tmp_path, steps=2, checkpointing_steps=1, prompts='["cat"]')
+    recipe.write_text(recipe.read_text() + "[validate]\nsplit = 0.2\nevery_n_steps = 1\n")
+    mkdir = Path.mkdir
+
+    def full(self: Path, *rest: object, **more: object) -> None:
+        if self.name == name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        mkdir(self, *rest, **more)
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    monkeypatch.setattr(Validator, "look", lambda self, step: -float(step))  # each is the best
+    with pytest.raises(errors.DiskFull, match="lorad resume"):
+        run(recipe, tmp_path / "out", Line())
 
 
 def test_a_nan_is_never_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,10 @@ from peft import LoHaConfig, LoraConfig, inject_adapter_in_model
 from PIL import Image
 
 from lorad.daemon.training import preview
+from lorad.daemon.training.card import write_card
 from lorad.daemon.training.families import Family, load_family
 from lorad.daemon.training.preview import Preview, batches, make_thumb, open_pipeline, plan, scaled
-from lorad.daemon.training.sheets import SIDE, grid
+from lorad.daemon.training.sheets import HEADING, SIDE, grid
 from lorad.shared.messages import SamplePicture
 from lorad.shared.recipe import Model, Prompt, Recipe, Sample, parse_recipe
 
@@ -284,6 +285,42 @@ def test_the_grid_has_a_row_for_each_prompt_and_a_column_for_each_step(tmp_path:
     row = sheet.height - SIDE // 2
     reds = [sheet.getpixel((column * SIDE + SIDE // 2, row)) for column in range(4)]
     assert reds == [(0, 200, 0), (60, 200, 0), (130, 200, 0), (190, 200, 0)]
+
+
+def test_a_cut_picture_is_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for step in (0, 5):
+        for index in range(2):
+            path = tmp_path / "samples" / f"step-{step:06d}-{index}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.effect_noise((64, 64), 100).save(path)
+    path.write_bytes(path.read_bytes()[:200])
+    shown = Preview(load("sd1", tmp_path), recipe(), tmp_path)
+    assert len(shown.pictures(5)) == 1
+    assert "step-000005-1.png is left out: it cannot be read" in caplog.text
+    shown.write_before_after(5, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (SIDE, 2 * SIDE)
+    assert write_card(tmp_path, "sd1", recipe(), 5) == ["README.md", "samples.png"]
+
+
+def test_pictures_meet_those_of_the_same_prompt(tmp_path: Path) -> None:
+    shown = Preview(load("sd1", tmp_path), recipe(), tmp_path)
+    for step, prompts in ((0, ("a", "b", "b", "ü\n")), (5, ("b", "new", "ü\n", "b"))):
+        list(shown.draw(step, Sample(prompts=prompts, num_inference_steps=1)))
+    before, after = shown.pictures(0), shown.pictures(5)
+    shown.write_before_after(5, tmp_path / "sheet.png")
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape == (2 * SIDE, 3 * SIDE, 3)
+    for column, (one, other) in enumerate([(1, 0), (3, 2), (2, 3)]):
+        left = slice(column * SIDE, (column + 1) * SIDE, 4)
+        assert np.array_equal(sheet[:SIDE:4, left], np.asarray(before[one]))
+        assert np.array_equal(sheet[SIDE::4, left], np.asarray(after[other]))
+    rows = np.asarray(grid(tmp_path / "samples"))[HEADING:]
+    assert rows.shape == (4 * SIDE, 2 * SIDE, 3)  # those of the last round
+    assert np.array_equal(rows[:SIDE:4, :SIDE:4], np.asarray(before[1]))
+    assert (rows[SIDE : 2 * SIDE, :SIDE] == 255).all()  # the new one was not drawn then
 
 
 def test_thumbnails_stay_small() -> None:

@@ -32,7 +32,7 @@ from lorad.shared.messages import (
 from lorad.shared.recipe import load_recipe
 from lorad.shared.recipe.changes import apply_changes
 
-from .runs import Line, run, weights
+from .runs import Line, run, run_task, task_of, weights
 
 
 def told_at(step: int, recipe: Path, **changes: str) -> Line:
@@ -179,6 +179,25 @@ def test_looking_does_not_disturb(tmp_path: Path) -> None:
     assert often.losses == seldom.losses
     one, other = weights(tmp_path / "often"), weights(tmp_path / "seldom")
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_call_for_pictures_outlives_the_run(tmp_path: Path, drawn: bool) -> None:
+    """Whether the run came to draw them before it was paused or not: they are drawn once."""
+    recipe = small_recipe(tmp_path, prompts='["cat"]')
+    first = Line(stop_after=3)
+
+    def hear(report: AnyReport) -> None:
+        if isinstance(report, PointReport) and report.point.step == (2 if drawn else 3):
+            first.given.append(SampleNow(number=2))
+
+    first._hook = hear
+    task = task_of(recipe, tmp_path / "out")
+    run_task(msgspec.structs.replace(task, samples=1), first)
+    second = Line()
+    run_task(msgspec.structs.replace(task, samples=2), second)
+    at = [r.picture.step for r in (*first.reports, *second.reports) if isinstance(r, SampleReport)]
+    assert at == [0, 2 if drawn else 3, 6]
 
 
 def test_a_gradient_scaler_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from lorad.daemon.training.card import write_card
 from lorad.daemon.training.checkpoint import Tensors
 from lorad.daemon.training.export import export, kohya_file
-from lorad.daemon.training.files import write_atomically
+from lorad.daemon.training.files import make_folder, write_atomically
 from lorad.daemon.training.fit import refuse_unfit
 from lorad.daemon.training.health import Verdict, write_incident
 from lorad.daemon.training.optimizer import optimizer_state
@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 
 
 def draw(run: Run) -> None:
-    """The prompts as the model draws them now."""
+    """The prompts as the model draws them now, which answers every call for them so far."""
+    run.drawn = run.asked
     sample = run.recipe.sample
     if sample.prompts and run.peers.leads:
         run.tell("drawing pictures")
@@ -127,7 +128,7 @@ def change(run: Run, recipe: Recipe) -> None:
     then = msgspec.json.decode(msgspec.json.encode(run.recipe))
     words = [str(found) for found in changed(then, recipe)]
     try:
-        refuse_unfit(recipe, run.recipe_folder)
+        refuse_unfit(recipe, run.recipe_folder, begins=False)
         run.adopt(recipe)
     except LoradError as error:
         run.note("changed", f"A change was not taken up: {error}")
@@ -174,7 +175,7 @@ def keeps_best(run: Run) -> bool:
 def copy_files(run: Run, checkpoint: Path, folder: Path) -> None:
     """The LoRA files of a checkpoint, for people."""
     if run.peers.leads:
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         for name in (LORA_FILE, kohya_file(run.recipe)):
             write_atomically(folder / name, (checkpoint / name).read_bytes())
 

@@ -21,7 +21,7 @@ import safetensors.torch
 import torch
 from msgspec import Struct
 
-from lorad.daemon.training.files import disk_full_told, refuse_without_room, sync
+from lorad.daemon.training.files import disk_full_told, make_folder, refuse_without_room, sync
 from lorad.daemon.training.plan import Plan
 from lorad.daemon.training.validation import Best
 from lorad.shared.errors import CheckpointDamaged, CheckpointUnusable
@@ -62,6 +62,8 @@ class State(Struct, frozen=True, kw_only=True):
     """The step of the last validation."""
     changes: list[str]
     """What was changed since the run began, in words."""
+    samples: int = 0
+    """The newest call for pictures that was answered; a later one is answered by the resume."""
     scaler: dict[str, Any] | None = None
     """The gradient scaler's, under fp16."""
 
@@ -91,7 +93,7 @@ class Checkpoints:
         """Clears away what a killed run left half done."""
         self._folder = folder
         self.keep = keep
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for left in [*folder.glob(".tmp-*"), *folder.glob(".del-*")]:
             shutil.rmtree(left, ignore_errors=True)
 
@@ -159,10 +161,10 @@ class Checkpoints:
         faults = []
         for path in reversed(self.all()):
             if why := fault(path):
-                log.warning("%s is damaged (%s); the one before it is used", path.name, why)
+                log.warning("%s cannot be used (%s); the one before it is", path.name, why)
                 faults.append(f"{path.name}: {why}")
                 continue
-            state = msgspec.json.decode((path / "state.json").read_bytes(), type=State)
+            state = read_state(path)
             parts = [path / f"{name}.safetensors" for name in Tensors.__struct_fields__]
             return state, Tensors(
                 *(safetensors.torch.load_file(part) if part.exists() else {} for part in parts)
@@ -178,14 +180,26 @@ class Checkpoints:
         shutil.rmtree(hidden, ignore_errors=True)
 
 
+def read_state(folder: Path) -> State:
+    """What a checkpoint holds besides its tensors.
+
+    Raises:
+        OSError, msgspec.MsgspecError: it is not there, or not as this version writes it.
+    """
+    return msgspec.json.decode((folder / "state.json").read_bytes(), type=State)
+
+
 def fault(folder: Path) -> str:
-    """What is wrong with a checkpoint, or nothing."""
+    """What is wrong with a checkpoint, or nothing: damage, or a state of another version."""
     try:
         files = json.loads((folder / MANIFEST).read_text())["files"]
         for name, about in files.items():
             if _about(folder / name) != about:
                 return f"{name} is not what was written"
-    except (OSError, ValueError, KeyError) as error:
+        read_state(folder)
+    except msgspec.MsgspecError as error:
+        return f"another version of lorad wrote its state.json: {error}"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return str(error)
     return ""
 

@@ -6,6 +6,7 @@ from lorad.daemon.training.device import Place
 from lorad.daemon.training.optimizer import repeats_exactly
 from lorad.shared.recipe import Recipe
 
+IN_PARTS = "a batch that is taken in parts is summed in another order than a whole one"
 COMPILED = "compiled kernels need not repeat bit for bit"
 
 

@@ -32,6 +32,16 @@ def write_atomically(path: Path, data: bytes) -> None:
         sync(path.parent)
 
 
+def make_folder(path: Path) -> None:
+    """Have a folder there, and those above it.
+
+    Raises:
+        DiskFull: there is no room for it.
+    """
+    with disk_full_told(path, 1):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 def sync(path: Path) -> None:
     """Have a file or a folder on the disk before going on."""
     descriptor = os.open(path, os.O_RDONLY)

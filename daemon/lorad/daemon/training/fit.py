@@ -29,8 +29,10 @@ from lorad.shared.recipe import Recipe
 NETWORKS: dict[str, Any] = {"unet": UNet2DConditionModel, "transformer": SD3Transformer2DModel}
 
 
-def refuse_unfit(recipe: Recipe, recipe_folder: Path) -> None:
+def refuse_unfit(recipe: Recipe, recipe_folder: Path, *, begins: bool = True) -> None:
     """Refuse what the base model, its buckets or its files have no way to do.
+
+    `lora.init_from` must be there only where a run `begins`.
 
     Raises:
         ModelError: the base is not there, or of no family known here.
@@ -44,7 +46,7 @@ def refuse_unfit(recipe: Recipe, recipe_folder: Path) -> None:
     refuse_foreign(recipe.objective, flow=family.network_name == "transformer")
     if recipe.train.known_steps is not None:
         learning_rates(recipe, recipe.train.known_steps)
-    if recipe.lora.init_from is not None:
+    if begins and recipe.lora.init_from is not None:
         path = recipe_folder / Path(recipe.lora.init_from).expanduser()
         if not path.is_file():
             raise FileMissing(path=path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lorad.daemon.training.files import write_atomically
+from lorad.daemon.training.files import make_folder, write_atomically
 from lorad.shared.messages import Point
 
 IN_A_ROW = 3
@@ -51,7 +51,7 @@ class Health:
 def write_incident(folder: Path, point: Point, names: list[str], seed: int) -> Path:
     """What is needed to take the step again alone: its number, its pictures, the seed."""
     path = folder / "incidents" / f"step-{point.step:06d}.json"
-    path.parent.mkdir(exist_ok=True)
+    make_folder(path.parent)
     about = {
         "step": point.step,
         "loss": repr(point.loss),

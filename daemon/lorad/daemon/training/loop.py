@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
 from lorad.daemon.training.between import (
     change,
@@ -21,6 +22,7 @@ from lorad.daemon.training.between import (
     roll_back,
     save,
 )
+from lorad.daemon.training.checkpoint import NAME
 from lorad.daemon.training.data.looking import Looking
 from lorad.daemon.training.device import is_full_card
 from lorad.daemon.training.line import Line, Unwanted
@@ -28,7 +30,7 @@ from lorad.daemon.training.peers import Peers, gather
 from lorad.daemon.training.run import Run
 from lorad.daemon.training.setup import prepare
 from lorad.daemon.training.step import compile_if_it_pays, take_step
-from lorad.shared.errors import Diverged, OutOfMemory
+from lorad.shared.errors import Diverged, MemoryShort, OutOfMemory
 from lorad.shared.messages import (
     Assignment,
     ChangeRecipe,
@@ -64,16 +66,24 @@ def train(
         return run_steps(run)
     except Unwanted:
         return EndReport(outcome="yielded")  # before its first step; the cache keeps what there is
+    except OutOfMemory as error:
+        raise out_of_memory(task, error.details["when"]) from error
     except RuntimeError as error:
         if not is_full_card(error):
             raise
         when = f"at step {run.step + 1}" if run else "while it was loading"
-        raise OutOfMemory(when=when) from error
+        raise out_of_memory(task, when) from error
     finally:
         peers.end()
         if run is not None:
             run.trackers.close()
             run.dataset.flush()
+
+
+def out_of_memory(task: Assignment, when: object) -> OutOfMemory:
+    """A pause where there is a checkpoint to go on from: the card may be freed. Else a failure."""
+    kept = any(NAME.fullmatch(path.name) for path in Path(task.folder).glob("checkpoint-*"))
+    return MemoryShort(when=when) if kept else OutOfMemory(when=when)
 
 
 def run_steps(run: Run) -> EndReport:
@@ -88,7 +98,11 @@ def run_steps(run: Run) -> EndReport:
     # Heard first: an order may change which step is the last.
     while wanted(run) and run.step < run.last_step and not run.stops_early:
         rate = run.rates(run.step)
-        loss_and_norm = take_step(run, rate)
+        try:
+            loss_and_norm = take_step(run, rate)
+        except OutOfMemory:
+            give_up_step(run)
+            raise
         now = time.perf_counter()
         run.figures.note(
             run.step, loss_and_norm, rate * run.learning_rate, run.images / (now - run.began)
@@ -121,6 +135,13 @@ def went_back(run: Run, *, wait: bool = False) -> bool:
     return verdict == "roll_back"
 
 
+def give_up_step(run: Run) -> None:
+    """Keep the steps before one that does not fit; of that one nothing was done."""
+    judge(run, run.figures.ready(wait=True))
+    if run.step > 0:
+        save(run)
+
+
 def wanted(run: Run) -> bool:
     """Whether it is to take another step; what it was told meanwhile is done first.
 
@@ -151,9 +172,12 @@ def obey(run: Run, wanted: Wanted, orders: list[Order]) -> None:
     for order in orders:
         if isinstance(order, ChangeRecipe):
             change(run, order.recipe)
+        elif isinstance(order, SampleNow):
+            run.asked = order.number
     if wanted in ("pause", "cancel"):
         return
-    if any(isinstance(order, SampleNow) for order in orders):
+    # What was asked of a run that died before it came to it is drawn here by the next one.
+    if run.asked > run.drawn:
         draw(run)
     if any(isinstance(order, SaveNow) for order in orders) and run.step:
         save(run)

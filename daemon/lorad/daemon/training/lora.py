@@ -38,10 +38,13 @@ from lorad.shared.errors import LoraUnfit, WrongValue
 from lorad.shared.recipe import Recipe
 
 
-def add_lora(family: Family, recipe: Recipe, recipe_folder: Path) -> dict[str, torch.nn.Parameter]:
+def add_lora(
+    family: Family, recipe: Recipe, recipe_folder: Path, *, begins: bool = True
+) -> dict[str, torch.nn.Parameter]:
     """Put a fresh adapter, or `lora.init_from`, on the network and the text encoders to train.
 
-    Its parameters are told by name, all in fp32: `unet.down_blocks.….lora_A.default.weight`.
+    That file is read only where the run `begins`: a checkpoint has all that came of it. The
+    parameters are told by name, all in fp32: `unet.down_blocks.….lora_A.default.weight`.
 
     Raises:
         TargetsMissing: a target names no layer.
@@ -69,7 +72,7 @@ def add_lora(family: Family, recipe: Recipe, recipe_folder: Path) -> dict[str, t
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
                 found[f"{component}.{name}"] = parameter
-    if lora.init_from is not None:
+    if begins and lora.init_from is not None:
         _begin_with(family, recipe_folder / Path(lora.init_from).expanduser())
     return found
 

@@ -16,11 +16,12 @@ from typing import Any, TypeVar
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from lorad.daemon.training.device import is_full_card
 from lorad.daemon.training.families import Family
-from lorad.daemon.training.files import write_atomically
-from lorad.daemon.training.sheets import before_after, read_rounds
+from lorad.daemon.training.files import make_folder, write_atomically
+from lorad.daemon.training.sheets import PROMPT, before_after, read_round
 from lorad.shared.messages import SamplePicture
 from lorad.shared.recipe import Objective, Prompt, Recipe, Sample
 
@@ -106,7 +107,7 @@ class Preview:
         """One picture a prompt; a card that is too full for it is said, and nothing lost."""
         if not sample.prompts:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         drawings = plan(sample, self._resolution)
         modules = (self._family.network, *self._family.text_encoders.values())
         trained = any(p.requires_grad for module in modules[1:] for p in module.parameters())
@@ -127,7 +128,9 @@ class Preview:
 
     def _keep(self, picture: Image.Image, step: int, index: int, drawing: Drawing) -> SamplePicture:
         png = io.BytesIO()
-        picture.save(png, "PNG")
+        text = PngInfo()
+        text.add_itxt(PROMPT, drawing.prompt)
+        picture.save(png, "PNG", pnginfo=text)
         path = self._folder / f"step-{step:06d}-{index}.png"
         write_atomically(path, png.getvalue())
         width, height, thumb = make_thumb(picture)
@@ -147,8 +150,7 @@ class Preview:
 
     def pictures(self, step: int) -> list[Image.Image]:
         """Those of a round, in the order of the prompts, as far as they are there."""
-        found = read_rounds(self._folder).get(step, {})
-        return [Image.open(path).convert("RGB") for _, path in sorted(found.items())]
+        return [drawn.picture for drawn in read_round(self._folder, step)]
 
     def write_before_after(self, step: int, path: Path) -> None:
         """A sheet: the base model above, the LoRA below; none where a round is missing."""

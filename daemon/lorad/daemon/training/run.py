@@ -76,6 +76,10 @@ class Run:
     """The step of the last validation."""
     began: float = 0.0
     """When the step that is being taken began, by `time.perf_counter`."""
+    asked: int = 0
+    """The number of the newest call for pictures."""
+    drawn: int = 0
+    """That of the newest one that was answered."""
 
     def __post_init__(self) -> None:
         """What every step asks for."""
@@ -159,6 +163,7 @@ class Run:
             best=self.best,
             looked=self.looked,
             changes=self.changes,
+            samples=self.drawn,
             scaler=scaler.state_dict() if scaler is not None else None,
         )
 

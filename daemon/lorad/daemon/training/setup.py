@@ -44,7 +44,7 @@ from lorad.daemon.training.run import Run, steps_of
 from lorad.daemon.training.schedule import learning_rates
 from lorad.daemon.training.trackers import Trackers
 from lorad.daemon.training.validation import Validator
-from lorad.shared.errors import CannotContinue
+from lorad.shared.errors import CannotContinue, CheckpointUnusable
 from lorad.shared.messages import Assignment, NoteReport
 from lorad.shared.recipe import Recipe
 from lorad.shared.recipe.changes import changed
@@ -89,10 +89,9 @@ def prepare(task: Assignment, line: Line, peers: Peers, looking: Looking | None 
     if found is not None:
         refuse_other_recipe(found[0], recipe, folder)
     with peers.lead_first():
-        fresh = found is None and peers.leads
-        threads = found[0].threads if found else None
-        loaded = load(task, line, looking or look_at(task, line), fresh=fresh, threads=threads)
-    run = assemble(task, line, peers, loaded, checkpoints)
+        state = found[0] if found else None
+        loaded = load(task, line, looking or look_at(task, line), state, leads=peers.leads)
+    run = assemble(task, line, peers, loaded, checkpoints, begins=found is None)
     count = sum(parameter.numel() for parameter in run.trained)
     exact = "bit for bit" if loaded.place.exact else "not bit for bit"
     log.info("%s on %s (%s), %.2f million weights to train, %s", recipe.model.base,
@@ -106,20 +105,20 @@ def prepare(task: Assignment, line: Line, peers: Peers, looking: Looking | None 
 
 
 def load(
-    task: Assignment, line: Line, looking: Looking, *, fresh: bool, threads: int | None
+    task: Assignment, line: Line, looking: Looking, state: State | None, *, leads: bool
 ) -> Loaded:
-    """Pictures and model; the pictures encoded.
+    """Pictures and model; the pictures encoded. `state` is that of the checkpoint, if any.
 
     Raises:
         LoradError: something about them does not fit.
         Unwanted: somebody wants otherwise.
     """
     recipe, recipe_folder = task.recipe, Path(task.recipe_folder)
-    refuse_unfit(recipe, recipe_folder)
-    place = find_place(recipe, threads)
+    refuse_unfit(recipe, recipe_folder, begins=state is None)
+    place = find_place(recipe, state.threads if state is not None else None)
     say(line, "reading the pictures and loading the model")
     with ThreadPoolExecutor(1, "pictures") as aside:
-        found = aside.submit(find_pictures, task, looking, fresh=fresh)
+        found = aside.submit(find_pictures, task, looking, fresh=leads and state is None)
         try:
             family = load_family(recipe.model, recipe_folder, place.device, place.dtype)
         except BaseException:
@@ -179,12 +178,18 @@ def find_pictures(task: Assignment, looking: Looking, *, fresh: bool) -> Picture
 
 
 def assemble(
-    task: Assignment, line: Line, peers: Peers, loaded: Loaded, checkpoints: Checkpoints
+    task: Assignment,
+    line: Line,
+    peers: Peers,
+    loaded: Loaded,
+    checkpoints: Checkpoints,
+    *,
+    begins: bool,
 ) -> Run:
     """A run at step 0, with a fresh adapter."""
     recipe, folder, recipe_folder = task.recipe, Path(task.folder), Path(task.recipe_folder)
     place, family = loaded.place, loaded.family
-    parameters = add_lora(family, recipe, recipe_folder)
+    parameters = add_lora(family, recipe, recipe_folder, begins=begins)
     family.network.train()
     if recipe.lora.train_text_encoder:
         for text_encoder in family.text_encoders.values():
@@ -217,6 +222,7 @@ def assemble(
         trackers=Trackers(recipe, folder),
         about=about(recipe, loaded),
         last_step=last_step,
+        asked=task.samples,
     )
     run.follow(Plan(gradient_checkpointing=recipe.train.gradient_checkpointing is True))
     return run
@@ -246,16 +252,25 @@ def _tags(entries: list[Entry]) -> dict[str, int]:
 
 
 def restore(run: Run, state: State, tensors: Tensors) -> None:
-    """Go back to a checkpoint."""
-    with torch.no_grad():
-        for name, parameter in run.parameters.items():
-            parameter.copy_(tensors.adapter[name])
-    restore_optimizer(run.inner, run.moved, tensors.optimizer, state.optimizer)
+    """Go back to a checkpoint.
+
+    Raises:
+        CheckpointUnusable: it names other tensors than this version does.
+    """
+    try:
+        with torch.no_grad():
+            for name, parameter in run.parameters.items():
+                parameter.copy_(tensors.adapter[name])
+        restore_optimizer(run.inner, run.moved, tensors.optimizer, state.optimizer)
+    except KeyError as error:
+        why = f"that of step {state.step} has other names than {error}"
+        raise CheckpointUnusable(folder=run.folder, why=why) from error
     if run.ema is not None:
         run.ema.restore(tensors.ema)
     if state.scaler is not None and run.place.accelerator.scaler is not None:
         run.place.accelerator.scaler.load_state_dict(state.scaler)
     run.step, run.best, run.looked = state.step, state.best, state.looked
+    run.drawn = max(run.drawn, state.samples)
 
 
 def go_on(run: Run, state: State, tensors: Tensors) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from lorad.daemon.training.compiled import compile_network, count_layers, pays_back
 from lorad.daemon.training.device import is_full_card
+from lorad.daemon.training.exactness import IN_PARTS
 from lorad.daemon.training.flat import clear
 from lorad.daemon.training.forward import losses_of
 from lorad.daemon.training.lora import seed_dropout
@@ -120,7 +121,10 @@ def take_less(run: Run) -> None:
     plan = lighter(run.plan, share, may_checkpoint=auto)
     if plan is None:
         raise OutOfMemory(when=f"at step {run.step + 1}, one picture at a time")
+    before = run.plan
     run.follow(plan)
     gc.collect()
     torch.cuda.empty_cache()
+    if run.place.exact and plan.split > before.split:
+        run.note("inexact", IN_PARTS)
     run.note("plan", f"Out of memory at step {run.step + 1}: from here on {plan}.")

@@ -44,6 +44,13 @@ class OutOfMemory(LoradError):
     `optimizer.type = "adamw8bit"`, or free the card of others, and add the recipe again."""
 
 
+class MemoryShort(OutOfMemory):
+    """The GPU ran out of memory {when}, and there is nothing left to make lighter. The last
+    checkpoint is whole: free the card of others, then `lorad resume` the job."""
+
+    pauses = True
+
+
 class NoCuda(LoradError):
     """This run was given the GPU {gpu}, but torch finds no CUDA ({why}). Install a CUDA build of
     torch that the driver knows; to train on the CPU, start the daemon with CUDA_VISIBLE_DEVICES

@@ -19,9 +19,12 @@ from lorad.daemon.training.families.base import Diffusion, Family, Flow
 from lorad.daemon.training.families.registry import (
     check_fit,
     check_model,
+    find_configuration,
     find_model_index,
     load_counter,
 )
+from lorad.daemon.training.families.source import Source
+from lorad.daemon.training.fit import refuse_unfit
 from lorad.shared.errors import (
     LoradError,
     ModelConfigUnreachable,
@@ -460,14 +463,14 @@ def recipe(text: str) -> Recipe:
     return parse_recipe(f'name="a"\n[data]\npath="p"\n{train}{text}')
 
 
+def source(base: Path) -> Source:
+    return find_configuration(Model(base=str(base)), base.parent)
+
+
 UNFIT: tuple[tuple[Name, str, str], ...] = (
-    ("sd3", '[objective]\nprediction_type="epsilon"', "prediction_type.*flow matching"),
-    ("sd3", "[objective]\nrescale_betas_zero_snr=true", "rescale_betas_zero_snr.*flow"),
     ("sd1", '[objective]\nprediction_type="v_prediction"', "prediction_type.*guesses the noise"),
     ("sdxl", '[objective]\nprediction_type="v_prediction"', "set model.base to a v-prediction"),
     ("sd2-v", '[objective]\nprediction_type="epsilon"', "prediction_type.*the velocity"),
-    ("sd2", "[objective]\nrescale_betas_zero_snr=true", "it is for v-prediction models"),
-    ("sdxl", "[objective]\nshift=2.0", "shift.*only Stable Diffusion 3"),
     ("sd1", "[model]\ntext_encoder_3=false", "text_encoder_3.*only Stable Diffusion 3"),
     ("sdxl", "[model]\nmax_sequence_length=77", "max_sequence_length.*only Stable Diffusion 3"),
     ("sd3", "[train]\nresolution=72", r"train\.resolution.*no multiple of 16.*use 64"),
@@ -481,7 +484,7 @@ def test_what_a_base_cannot_do_is_refused(
     name: Name, text: str, sentence: str, tmp_path: Path
 ) -> None:
     with pytest.raises(WrongValue, match=sentence):
-        check_fit(recipe(text), tiny_model(name, tmp_path))
+        check_fit(recipe(text), source(tiny_model(name, tmp_path)))
 
 
 FIT: tuple[tuple[Name, str], ...] = (
@@ -495,16 +498,30 @@ FIT: tuple[tuple[Name, str], ...] = (
 
 @pytest.mark.parametrize(("name", "text"), FIT)
 def test_what_a_base_can_do_is_not(name: Name, text: str, tmp_path: Path) -> None:
-    check_fit(recipe(text), tiny_model(name, tmp_path))
+    check_fit(recipe(text), source(tiny_model(name, tmp_path)))
 
 
 def test_a_checkpoint_files_prediction_may_be_told(tmp_path: Path) -> None:
     file = checkpoint("sd1", tmp_path)
-    folder = find_model_index(Model(base=str(file)), tmp_path)
     base = f'[model]\nbase="{file}"\n'
-    check_fit(recipe(base + '[objective]\nprediction_type="v_prediction"'), folder)
+    check_fit(recipe(base + '[objective]\nprediction_type="v_prediction"'), source(file))
     with pytest.raises(WrongValue, match=r"model\.variant.*has no variants"):
-        check_fit(recipe(base + 'variant="fp16"'), folder)
+        check_fit(recipe(base + 'variant="fp16"'), source(file))
+
+
+def test_a_checkpoint_file_is_judged_by_what_it_says_itself(tmp_path: Path) -> None:
+    file = checkpoint("sdxl", tmp_path, v_pred=torch.zeros(1), ztsnr=torch.zeros(1))
+    base = f'[model]\nbase="{file}"\n[objective]\n'
+    refuse_unfit(recipe(base + "rescale_betas_zero_snr=true"), tmp_path)
+    refuse_unfit(recipe(base), tmp_path)
+    with pytest.raises(WrongValue, match=r"prediction_type.*guesses the velocity"):
+        refuse_unfit(recipe(base + 'prediction_type="epsilon"'), tmp_path)
+    assert load(file).pipeline().scheduler.config.timestep_spacing == "trailing"
+    other = checkpoint("sdxl", tmp_path / "other", ztsnr=torch.zeros(1))
+    base = f'[model]\nbase="{other}"\n[objective]\n'
+    refuse_unfit(recipe(base + 'prediction_type="v_prediction"'), tmp_path)
+    with pytest.raises(WrongValue, match=r"prediction_type.*where no signal is left"):
+        refuse_unfit(recipe(base), tmp_path)
 
 
 # -- tokens are counted -------------------------------------------------------------------------

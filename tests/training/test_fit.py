@@ -22,7 +22,9 @@ def recipe(base: Path | str, more: str) -> Recipe:
     ("family", "more", "why"),
     [
         ("sd1", '[objective]\nweighting_scheme = "cosmap"', "objective.weighting_scheme"),
-        ("sd1", "[objective]\nshift = 3.0", "only Stable Diffusion 3 has it"),
+        ("sd1", "[objective]\nshift = 3.0", "it is for flow matching"),
+        ("sd3", '[objective]\nprediction_type = "epsilon"', "matches flows"),
+        ("sd2", "[objective]\nrescale_betas_zero_snr = true", "it is for v-prediction models"),
         ("sd3", "[objective]\nnoise_offset = 0.1", None),
         ("sd3", "[objective]\nrescale_betas_zero_snr = true", "rescale_betas_zero_snr"),
         ("sd3", "[lora]\nconv_rank = 4", "no 3x3 convolutions"),

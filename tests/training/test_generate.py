@@ -14,12 +14,20 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from PIL import Image
 from safetensors.torch import save_file
+from support import small_recipe
 
 from lorad.daemon.tools.generate import Wish, generate, of_file, of_job
 from lorad.daemon.training.families import load_family
-from lorad.shared.errors import FileMissing, NoCheckpoint, NotWritable, WrongBase
+from lorad.shared.errors import (
+    CheckpointUnusable,
+    FileMissing,
+    NoCheckpoint,
+    NotWritable,
+    WrongBase,
+)
 from lorad.shared.recipe import Model
 
+from .runs import Line, run
 from .tiny import Name, tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -80,6 +88,16 @@ def test_what_cannot_be_drawn_is_a_sentence(tmp_path: Path) -> None:
         draw(tmp_path / "odd.safetensors", base, tmp_path / "x.png")
     with pytest.raises(NoCheckpoint):
         of_job(tmp_path)
+
+
+def test_a_jobs_recipe_comes_from_a_checkpoint_that_can_be_read(tmp_path: Path) -> None:
+    run(small_recipe(tmp_path, steps=2, checkpointing_steps=1), tmp_path / "out", Line())
+    older, newest = (tmp_path / "out" / f"checkpoint-{step}" for step in (1, 2))
+    (newest / "state.json").write_text("{")
+    assert of_job(tmp_path / "out").recipe.name == "small"
+    (older / "state.json").unlink()
+    with pytest.raises(CheckpointUnusable, match=r"checkpoint-2: .*; checkpoint-1: .*No such file"):
+        of_job(tmp_path / "out")
 
 
 def test_from_the_command_line_without_a_daemon(tmp_path: Path) -> None:

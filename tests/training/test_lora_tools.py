@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from lorad.daemon.tools.convert import convert
-from lorad.daemon.tools.merge import put_in
+from lorad.daemon.tools.merge import merge, put_in
 from lorad.daemon.training.lora import attach
 from lorad.daemon.training.lora_file import family_of, read_lora
 from lorad.shared import errors
@@ -26,6 +27,8 @@ from .test_export import (
     exported,
     full,
 )
+from .test_generate import write_lora
+from .tiny import tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:While injecting the PEFT adapters")
 ALL = {**LORA, **OTHERS}
@@ -120,6 +123,29 @@ def test_a_merge_has_its_strength(tmp_path: Path) -> None:
         weights.append(pipe.unet.get_parameter(name))
     assert torch.equal(weights[0], source.pipeline().unet.get_parameter(name))
     assert torch.allclose(weights[2] - weights[0], (weights[1] - weights[0]) / 2, atol=1e-6)
+
+
+def test_two_merges_at_once_have_each_a_folder_of_their_own(
+    tmp_path: Path,
+) -> None:
+    base = tiny_model("sd1", tmp_path)
+    lora = write_lora(base, tmp_path / "l.safetensors")
+    (tmp_path / ".merged.part").mkdir()  # of one that is at work
+    out = merge(lora, str(base), tmp_path / "merged", 1.0)
+    assert (out / "unet" / "diffusion_pytorch_model.safetensors").is_file()
+    assert (tmp_path / ".merged.part").exists()
+    shutil.rmtree(tmp_path / ".merged.part")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_base_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    base = tiny_model("sd1", tmp_path)
+    lora = write_lora(base, tmp_path / "l.safetensors")
+    weights = base / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(errors.ModelUnsupported, match="sd1 cannot be trained"):
+        merge(lora, str(base), tmp_path / "merged", 1.0)
+    assert not (tmp_path / "merged").exists()
 
 
 def test_a_lora_of_another_model_is_refused(tmp_path: Path) -> None:

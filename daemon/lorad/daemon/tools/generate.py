@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import msgspec
 import torch
+from msgspec import Struct
 
 from lorad.daemon.training.checkpoint import NAME
 from lorad.daemon.training.device import find_place
@@ -19,6 +19,7 @@ from lorad.daemon.training.lora import attach
 from lorad.daemon.training.lora_file import read_lora
 from lorad.daemon.training.preview import Drawing, draw_alike, open_pipeline
 from lorad.shared.errors import (
+    CheckpointUnusable,
     LoraKeysUnknown,
     LoraUnfit,
     LoraUnreadable,
@@ -45,6 +46,13 @@ class Wish:
     """The LoRA's strength; 0 is the base model."""
 
 
+class Made(Struct, frozen=True):
+    """What of a checkpoint's state it takes to draw: little, so that other versions' will do."""
+
+    recipe: Recipe
+    recipe_folder: str
+
+
 @dataclass(frozen=True)
 class Lora:
     """A LoRA file and what is known of how it was made."""
@@ -62,14 +70,21 @@ def of_job(folder: Path) -> Lora:
 
     Raises:
         NoCheckpoint: none was written there.
+        CheckpointUnusable: none of them can be read.
     """
     checkpoints = [path for path in folder.glob("checkpoint-*") if NAME.fullmatch(path.name)]
-    if not checkpoints:
-        raise NoCheckpoint(folder=folder)
-    newest = max(checkpoints, key=lambda path: int(path.name.split("-")[1]))
-    state = json.loads((newest / "state.json").read_text())
-    recipe = msgspec.convert(state["recipe"], Recipe)
-    return Lora(folder / LORA_FILE, recipe, Path(state["recipe_folder"]), recipe.train.resolution)
+    faults = []
+    for path in sorted(checkpoints, key=lambda path: -int(path.name.split("-")[1])):
+        try:
+            made = msgspec.json.decode((path / "state.json").read_bytes(), type=Made)
+        except (OSError, msgspec.MsgspecError) as error:
+            faults.append(f"{path.name}: {error}")
+            continue
+        side = made.recipe.train.resolution
+        return Lora(folder / LORA_FILE, made.recipe, Path(made.recipe_folder), side)
+    if faults:
+        raise CheckpointUnusable(folder=folder, why="; ".join(faults))
+    raise NoCheckpoint(folder=folder)
 
 
 def of_file(path: Path, base: str) -> Lora:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from diffusers.utils.peft_utils import recurse_remove_peft_layers
 from safetensors import safe_open
 
-from lorad.daemon.training.families.registry import check_model, find_model
+from lorad.daemon.training.families.registry import find_model, load_pipeline
 from lorad.daemon.training.files import disk_full_told, refuse_without_room
 from lorad.daemon.training.layers import Layers, tuners
 from lorad.daemon.training.lora import attach
@@ -30,8 +31,7 @@ def merge(path: Path, base: str, out: Path, scale: float) -> Path:
     if out.exists():
         raise NameTaken(path=out)
     source = find_model(Model(base=base), Path.cwd())
-    check_model(source.folder, base)
-    pipeline = source.pipeline()
+    pipeline = load_pipeline(source)
     file = read_lora(path, _layers_per_block(pipeline))
     try:
         put_in(pipeline, file.layers, scale)
@@ -42,7 +42,7 @@ def merge(path: Path, base: str, out: Path, scale: float) -> Path:
         getattr(pipeline, name).to(stored_dtype(stored))
     parts = [source.file] if source.file else source.folder.rglob("*.safetensors")
     size = sum(one.stat().st_size for one in parts)
-    aside = out.with_name(f".{out.name}.part")
+    aside = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         aside.mkdir(parents=True)
         refuse_without_room(aside, size)

@@ -16,6 +16,7 @@ from lorad.daemon.training.data.report import Ports
 from lorad.daemon.training.families.registry import (
     check_fit,
     check_model,
+    find_configuration,
     find_model_index,
     load_counter,
 )
@@ -38,12 +39,12 @@ def refuse_unfit(recipe: Recipe, recipe_folder: Path, *, begins: bool = True) ->
         ModelError: the base is not there, or of no family known here.
         WrongValue: a key does not fit it.
     """
-    folder = find_model_index(recipe.model, recipe_folder)
-    check_fit(recipe, folder)
-    family = check_model(folder, recipe.model.base)
+    source = find_configuration(recipe.model, recipe_folder)
+    check_fit(recipe, source)
+    family = check_model(source.folder, recipe.model.base)
     for refusal in export_refusals(recipe, family.name):
         raise refusal
-    refuse_foreign(recipe.objective, flow=family.network_name == "transformer")
+    refuse_foreign(recipe.objective, family.process_of(source))
     if recipe.train.known_steps is not None:
         learning_rates(recipe, recipe.train.known_steps)
     if begins and recipe.lora.init_from is not None:

@@ -91,18 +91,20 @@ def make_objective(recipe: Recipe, process: Diffusion | Flow) -> Objective:
         WrongValue: the base model cannot be trained so.
     """
     wanted = recipe.objective
-    refuse_foreign(wanted, flow=isinstance(process, Flow))
+    refuse_foreign(wanted, process)
     if isinstance(process, Diffusion):
         return DiffusionObjective(wanted, process)
     return FlowObjective(wanted, process)
 
 
-def refuse_foreign(wanted: recipes.Objective, *, flow: bool) -> None:
-    """Refuse what is for the other kind of base model; `lorad check` asks before any is loaded.
+def refuse_foreign(wanted: recipes.Objective, process: Diffusion | Flow) -> None:
+    """Refuse what is for another kind of base model; `lorad check` asks before any is loaded.
 
     Raises:
-        WrongValue: a key is set that this kind has no use for.
+        WrongValue: a key is set that this kind has no use for, or there is no signal left at a
+            timestep at which the noise is to be guessed.
     """
+    flow = isinstance(process, Flow)
     usual = recipes.Objective()
     foreign, why = (
         (DIFFUSION_ONLY, "this base model matches flows (SD 3), which has no such thing")
@@ -112,31 +114,39 @@ def refuse_foreign(wanted: recipes.Objective, *, flow: bool) -> None:
     for name in foreign:
         if getattr(wanted, name) != getattr(usual, name):
             raise WrongValue(key=f"objective.{name}", why=why)
+    if isinstance(process, Flow) or _predicted(wanted, process) != "epsilon":
+        return
+    if _alphas(wanted, process)[-1].item() == 0:
+        key, what = "prediction_type", 'set it to "v_prediction" if the base model guesses that'
+        if wanted.rescale_betas_zero_snr:
+            key, what = "rescale_betas_zero_snr", "it is for v-prediction models"
+        why = f"where no signal is left, the noise cannot be guessed from noise alone; {what}"
+        raise WrongValue(key=f"objective.{key}", why=why)
+
+
+def _predicted(wanted: recipes.Objective, process: Diffusion) -> Literal["epsilon", "v_prediction"]:
+    return wanted.prediction_type or process.prediction_type
+
+
+def _alphas(wanted: recipes.Objective, process: Diffusion) -> torch.Tensor:
+    """The signal's power that is trained with, [timesteps]."""
+    alphas = process.alphas_cumprod.float()
+    return zero_terminal_snr(alphas) if wanted.rescale_betas_zero_snr else alphas
 
 
 class DiffusionObjective:
     """Noise or velocity is guessed, DDPM's way of noising."""
 
     def __init__(self, wanted: recipes.Objective, process: Diffusion) -> None:
-        """Works out the tables on the device of `process.alphas_cumprod`.
-
-        Raises:
-            WrongValue: the noise cannot be guessed at a timestep that has no signal.
-        """
-        self.prediction_type = wanted.prediction_type or process.prediction_type
+        """Works out the tables on the device of `process.alphas_cumprod`."""
+        self.prediction_type = _predicted(wanted, process)
         if self.prediction_type != process.prediction_type:
             log.warning(
                 "The base model says that it guesses %s; the recipe trains it for %s",
                 process.prediction_type,
                 self.prediction_type,
             )
-        alphas = process.alphas_cumprod.float()
-        if wanted.rescale_betas_zero_snr:
-            alphas = zero_terminal_snr(alphas)
-        if self.prediction_type == "epsilon" and alphas[-1].item() == 0:
-            key = "rescale_betas_zero_snr" if wanted.rescale_betas_zero_snr else "prediction_type"
-            why = "where no signal is left, guessing the noise teaches nothing; use v_prediction"
-            raise WrongValue(key=f"objective.{key}", why=why)
+        alphas = _alphas(wanted, process)
         self._count = len(alphas)
         # [timesteps, 2, 1, 1, 1]: what signal and noise are multiplied with, in one gather.
         self._parts = torch.stack([alphas.sqrt(), (1 - alphas).sqrt()], 1)[..., None, None, None]

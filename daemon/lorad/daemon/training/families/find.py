@@ -82,6 +82,17 @@ def find_model_index(model: Model, recipe_folder: Path) -> Path:
     return find_texts(model, recipe_folder, hub.CONFIGS)
 
 
+def find_configuration(model: Model, recipe_folder: Path) -> Source:
+    """The model by its configuration; no weights are fetched, and only a file's header is read.
+
+    Raises:
+        ModelError: there is none.
+    """
+    folder = find_model_index(model, recipe_folder)
+    is_file = checkpoint_file.is_file_name(model.base)
+    return Source(model, folder, _file(model, recipe_folder) if is_file else None)
+
+
 def find_texts(model: Model, recipe_folder: Path, patterns: tuple[str, ...]) -> Path:
     """A folder with the model's configuration; of a hub model only what fits the patterns.
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from lorad.daemon.training.families.base import Family
 from lorad.daemon.training.families.counter import Counter, load_counter
-from lorad.daemon.training.families.find import check_model, find_model, find_model_index
-from lorad.daemon.training.families.fit import check_fit
+from lorad.daemon.training.families.find import (
+    check_model,
+    find_configuration,
+    find_model,
+    find_model_index,
+)
+from lorad.daemon.training.families.limits import check_fit
 from lorad.daemon.training.families.source import Source
 from lorad.shared.errors import LoradError, ModelUnsupported, WrongValue
 from lorad.shared.recipe import Model
@@ -18,10 +26,12 @@ __all__ = [
     "Counter",
     "check_fit",
     "check_model",
+    "find_configuration",
     "find_model",
     "find_model_index",
     "load_counter",
     "load_family",
+    "load_pipeline",
 ]
 
 
@@ -38,14 +48,35 @@ def load_family(
     kind = check_model(source.folder, model.base)
     if model.variant is not None and source.file is None:
         _check_variant(source)
-    try:
+    with faults_told(model.base):
         return kind(source, device, dtype)
+
+
+def load_pipeline(source: Source) -> Any:
+    """All of a model as diffusers has it, for whoever saves it again.
+
+    Raises:
+        ModelUnsupported: it is of no family known here, or some of it is missing or damaged.
+    """
+    check_model(source.folder, source.model.base)
+    with faults_told(source.model.base):
+        return source.pipeline()
+
+
+@contextmanager
+def faults_told(base: str) -> Iterator[None]:
+    """A truncated file, a wrong config: each library has its own errors for them.
+
+    Raises:
+        ModelUnsupported: what they say, in one sentence.
+    """
+    try:
+        yield
     except (LoradError, torch.OutOfMemoryError):
         raise
-    # A truncated file, a wrong config: each library has its own errors for them.
     except Exception as error:
         why = (str(error).splitlines() or [type(error).__name__])[0][:300].rstrip(".")
-        raise ModelUnsupported(base=model.base, why=why) from error
+        raise ModelUnsupported(base=base, why=why) from error
 
 
 def _check_variant(source: Source) -> None:

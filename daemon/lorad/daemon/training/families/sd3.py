@@ -30,8 +30,7 @@ class SD3(Loaded):
         """Load; raises what the libraries do where parts are missing or damaged."""
         super().__init__(source, device, dtype)
         self._schedule = FlowMatchEulerDiscreteScheduler.from_config(source.scheduler_config())
-        config = self._schedule.config
-        self.process: Diffusion | Flow = Flow(float(config.shift), int(config.num_train_timesteps))
+        self.process: Diffusion | Flow = self.process_of(source)
         self._t5_tokens = source.model.max_sequence_length
         self.pipeline_options = {"max_sequence_length": self._t5_tokens}
         self._load_text(source, dtype)
@@ -43,6 +42,12 @@ class SD3(Loaded):
         self.base_model_version = f"sd3_{variety}"
         self.network.to(device)
         self.unpark()
+
+    @staticmethod
+    def process_of(source: Source) -> Flow:
+        """How its pictures turn into noise, by its configuration."""
+        config = FlowMatchEulerDiscreteScheduler.from_config(source.scheduler_config()).config
+        return Flow(float(config.shift), int(config.num_train_timesteps))
 
     def _load_text(self, source: Source, dtype: torch.dtype) -> None:
         self._add_clip(source, "", CLIPTextModelWithProjection)

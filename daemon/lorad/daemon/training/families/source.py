@@ -54,8 +54,18 @@ class Source:
             if checkpoint_file.V_PREDICTION_KEY in shapes:
                 config["prediction_type"] = "v_prediction"
             if checkpoint_file.ZERO_SNR_KEY in shapes:
-                config["rescale_betas_zero_snr"] = True
+                # Or its last timestep is never sampled: Lin et al. 2023 (2305.08891), section 3.3.
+                config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
         return config
+
+    @property
+    def says_prediction(self) -> bool:
+        """Whether it is told what the network guesses; a checkpoint file seldom tells."""
+        if self.file is None:
+            return True
+        return checkpoint_file.V_PREDICTION_KEY in checkpoint_file.read_shapes(
+            self.file, self.model.base
+        )
 
     def part(self, name: str, kind: Any, dtype: torch.dtype = torch.float32) -> Any:
         """A network with its weights, on the host, in eval mode and not trained.

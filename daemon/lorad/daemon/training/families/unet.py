@@ -22,15 +22,19 @@ class UNetFamily(Loaded):
         """Load; raises what the libraries do where parts are missing or damaged."""
         super().__init__(source, device, dtype)
         self._scheduler_config = source.scheduler_config()
-        schedule = DDPMScheduler.from_config(self._scheduler_config)
-        self.prediction_type: Literal["epsilon", "v_prediction"] = schedule.config.prediction_type
-        self.process: Diffusion | Flow = Diffusion(
-            self.prediction_type, schedule.alphas_cumprod.to(device)
-        )
+        prediction_type, alphas = self.process_of(source)
+        self.prediction_type = prediction_type
+        self.process: Diffusion | Flow = Diffusion(prediction_type, alphas.to(device))
         self._load_text(source)
         self._take_network(source.part("unet", UNet2DConditionModel, dtype), "U-Net")
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.unpark()
+
+    @staticmethod
+    def process_of(source: Source) -> Diffusion:
+        """How its pictures turn into noise, by its configuration; on the host."""
+        schedule = DDPMScheduler.from_config(source.scheduler_config())
+        return Diffusion(schedule.config.prediction_type, schedule.alphas_cumprod)
 
     def _load_text(self, source: Source) -> None:
         self._add_clip(source, "", CLIPTextModel)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
-from lorad.daemon.training.families import checkpoint_file
 from lorad.daemon.training.families.find import check_model, prediction_type
-from lorad.daemon.training.families.source import read_json
+from lorad.daemon.training.families.source import Source
 from lorad.shared.errors import WrongValue
 from lorad.shared.recipe import Model, Prompt, Recipe
 
@@ -20,7 +18,8 @@ class Base(NamedTuple):
     prediction_type: str
     size_multiple: int
     is_file: bool
-    """Its configuration is only that of the model it is like, so the recipe may know better."""
+    is_guessed: bool
+    """Nothing in a checkpoint file says what it guesses, so the recipe may know better."""
 
 
 class Rule(NamedTuple):
@@ -34,18 +33,8 @@ class Rule(NamedTuple):
 RULES = (
     Rule(
         "objective.prediction_type",
-        lambda r, b: b.flow and r.objective.prediction_type is not None,
-        "the base model is trained by flow matching, which guesses one thing only; take it out",
-    ),
-    Rule(
-        "objective.rescale_betas_zero_snr",
-        lambda r, b: b.flow and r.objective.rescale_betas_zero_snr,
-        "flow matching ends in pure noise anyway; take it out",
-    ),
-    Rule(
-        "objective.prediction_type",
         lambda r, b: (
-            not b.is_file
+            not b.is_guessed
             and r.objective.prediction_type == "v_prediction"
             and b.prediction_type == "epsilon"
         ),
@@ -55,26 +44,12 @@ RULES = (
     Rule(
         "objective.prediction_type",
         lambda r, b: (
-            not b.is_file
+            not b.is_guessed
             and r.objective.prediction_type == "epsilon"
             and b.prediction_type == "v_prediction"
         ),
         "the base model guesses the velocity (v_prediction), and a LoRA cannot teach it another "
         "way; take it out",
-    ),
-    Rule(
-        "objective.rescale_betas_zero_snr",
-        lambda r, b: (
-            r.objective.rescale_betas_zero_snr
-            and (r.objective.prediction_type or b.prediction_type) == "epsilon"
-        ),
-        "the base model guesses the noise, which cannot be guessed from noise alone; it is for "
-        "v-prediction models",
-    ),
-    Rule(
-        "objective.shift",
-        lambda r, b: not b.flow and r.objective.shift is not None,
-        "only Stable Diffusion 3 has it; take it out",
     ),
     Rule(
         "model.text_encoder_3",
@@ -94,30 +69,30 @@ RULES = (
 )
 
 
-def check_fit(recipe: Recipe, folder: Path) -> None:
-    """Refuse a recipe that the base model cannot follow; `folder` holds its configuration.
+def check_fit(recipe: Recipe, source: Source) -> None:
+    """Refuse a recipe that the base model cannot follow; only its configuration is read.
 
     Raises:
         ModelUnsupported: the base is of no family known here.
         WrongValue: a key does not fit it.
     """
-    base = read_base(recipe.model.base, folder)
+    base = read_base(source)
     for rule in RULES:
         if rule.broken(recipe, base):
             raise WrongValue(key=rule.key, why=rule.why)
     _check_sizes(recipe, base.size_multiple)
 
 
-def read_base(name: str, folder: Path) -> Base:
-    """What a base model's configuration says of it."""
-    family = check_model(folder, name)
+def read_base(source: Source) -> Base:
+    """What a base model's configuration, or the checkpoint file itself, says of it."""
+    family = check_model(source.folder, source.model.base)
     flow = family.network_name == "transformer"
-    scheduler = read_json(folder / "scheduler" / "scheduler_config.json", name)
     return Base(
         flow=flow,
-        prediction_type="flow" if flow else prediction_type(scheduler),
+        prediction_type="flow" if flow else prediction_type(source.scheduler_config()),
         size_multiple=family.size_multiple,
-        is_file=checkpoint_file.is_file_name(name),
+        is_file=source.file is not None,
+        is_guessed=not source.says_prediction,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from lorad.daemon.training.card import make_card, without_places, write_card
+from lorad.daemon.training.card import BEGIN, END, make_card, without_places, write_card
 from lorad.shared.recipe import parse_recipe
 from lorad.shared.recipe.writing import as_document
 
@@ -61,6 +61,46 @@ def test_the_hub_understands_the_card(tmp_path: Path) -> None:
     assert "StableDiffusionXLPipeline.from_pretrained('owner/model')" in code[1]
     with Image.open(tmp_path / "samples.png") as grid:
         assert grid.size == (256, 24 + 2 * 256)
+
+
+def test_what_people_wrote_into_a_card_stays(tmp_path: Path) -> None:
+    write_card(tmp_path, "sdxl", make_recipe("", MORE), 30)
+    path = tmp_path / "README.md"
+    text = path.read_text().replace("---\n", "---\n# ours\nlicense: cc0-1.0  # all yours\n", 1)
+    text = text.replace("tags:\n", "tags:\n- watercolour\n").replace("zorg", "zarg")
+    text = text.replace("Not stated yet.", "CC0.").replace("# small", "# A name that is rewritten")
+    path.write_text(text.replace(BEGIN, f"Look!\n\n{BEGIN}") + "\n## Thanks\n\nto all\n")
+    (tmp_path / "samples").mkdir()
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "samples" / "step-000060-0.png")
+    for step in (60, 90):
+        write_card(tmp_path, "sdxl", make_recipe("", MORE), step)
+        card = ModelCard.load(path)
+        assert card.data.license == "cc0-1.0"
+        assert {"watercolour", "lora"} <= set(card.data.tags)
+        assert card.data.instance_prompt == "zorg"
+        assert card.data.widget[0]["output"]["url"] == "samples.png"
+        assert card.text.lstrip().startswith("Look!")
+        assert card.text.count("# small") == card.text.count("## With diffusers") == 1
+        assert f"trained for {step} steps" in card.text
+        assert "CC0. Say here" in card.text
+        assert card.text.endswith("## Thanks\n\nto all\n")
+        assert "\n# ours\nlicense: cc0-1.0  # all yours\n" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "text", ["# My own\n", f"{BEGIN}\nhalf", "---\nlicense: mit\n---\n", "\xff"]
+)
+def test_a_card_of_somebodys_own_is_left_alone(tmp_path: Path, text: str) -> None:
+    (tmp_path / "README.md").write_bytes(text.encode("latin-1"))
+    write_card(tmp_path, "sdxl", make_recipe("", MORE), 30)
+    assert (tmp_path / "README.md").read_bytes() == text.encode("latin-1")
+
+
+def test_a_mark_in_a_prompt_ends_nothing(tmp_path: Path) -> None:
+    told = make_recipe("", f'[sample]\nprompts = ["{END}"]')
+    for step in (3, 6):
+        write_card(tmp_path, "sd1", told, step)
+    assert (tmp_path / "README.md").read_text() == make_card("sd1", told, 6, has_grid=False)
 
 
 def test_a_base_of_the_users_own_is_not_told_where() -> None:

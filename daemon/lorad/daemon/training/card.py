@@ -1,11 +1,15 @@
 """The model card: what somebody who finds the LoRA needs to draw with it and to make it again.
 
 Its front matter is the hub's (`huggingface_hub.ModelCardData`); the licence is the user's to say.
+A card that is there already keeps what people wrote: of its text only what stands between two marks
+is written again, of its front matter `REWRITTEN`, and a card without the marks is left alone.
 """
 
 from __future__ import annotations
 
 import io
+import logging
+import re
 from pathlib import Path
 
 from huggingface_hub import ModelCardData
@@ -20,8 +24,14 @@ from lorad.shared.jobs import LORA_FILE
 from lorad.shared.recipe import Recipe
 from lorad.shared.recipe.writing import as_document
 
+log = logging.getLogger(__name__)
 CARD = "README.md"
 GRID = "samples.png"
+BEGIN = "<!-- lorad writes from here on at each save, and `widget` and `instance_prompt` above -->"
+END = "<!-- lorad writes no further: the rest is yours -->"
+REWRITTEN = ("widget", "instance_prompt")
+"""Of the front matter: what changes with the recipe."""
+KEY = re.compile(r"([A-Za-z_][\w.-]*):(\s|$)")
 PIPELINES = {"sd3": "StableDiffusion3Pipeline", "sdxl": "StableDiffusionXLPipeline"}
 """By family; all others are plain."""
 
@@ -32,6 +42,7 @@ def write_card(folder: Path, family_name: str, recipe: Recipe, step: int) -> lis
     Raises:
         DiskFull: the card that was there stays.
     """
+    path = folder / CARD
     names = [CARD]
     if (sheet := grid(folder / "samples")) is not None:
         out = io.BytesIO()
@@ -39,8 +50,49 @@ def write_card(folder: Path, family_name: str, recipe: Recipe, step: int) -> lis
         write_atomically(folder / GRID, out.getvalue())
         names.append(GRID)
     card = make_card(family_name, recipe, step, has_grid=sheet is not None)
-    write_atomically(folder / CARD, card.encode())
+    try:
+        card = merge_cards(path.read_text(encoding="utf-8"), card)
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        log.warning("The card %s is left as it is: it cannot be read (%s)", path, error)
+        return names
+    write_atomically(path, card.encode())
     return names
+
+
+def merge_cards(old: str, new: str) -> str:
+    """The card that is there with what is lorad's in it as in the new one; pure."""
+    their_front, theirs = _split(old)
+    our_front, ours = _split(new)
+    if not {BEGIN, END} <= set(theirs):
+        return old  # somebody else's
+    first, last = theirs.index(BEGIN), len(theirs) - theirs[::-1].index(END)
+    own = ours[ours.index(BEGIN) : len(ours) - ours[::-1].index(END)]
+    kept, fresh = _blocks(their_front), _blocks(our_front)
+    front = kept | {key: fresh[key] for key in fresh if key not in kept or key in REWRITTEN}
+    lines = [line for block in front.values() for line in block]
+    return "\n".join(["---", *lines, "---", *theirs[:first], *own, *theirs[last:]])
+
+
+def _split(card: str) -> tuple[list[str], list[str]]:
+    """The lines of the front matter, and those of the text."""
+    lines = card.split("\n")
+    if lines[0] == "---" and "---" in lines[1:]:
+        end = lines.index("---", 1)
+        return lines[1:end], lines[end + 1 :]
+    return [], lines
+
+
+def _blocks(front: list[str]) -> dict[str, list[str]]:
+    """The lines of each key of a front matter, comments and all; before the first key, of none."""
+    blocks: dict[str, list[str]] = {}
+    key = ""
+    for line in front:
+        if found := KEY.match(line):
+            key = found[1]
+        blocks.setdefault(key, []).append(line)
+    return blocks
 
 
 def make_card(family_name: str, recipe: Recipe, step: int, *, has_grid: bool) -> str:
@@ -59,6 +111,7 @@ def make_card(family_name: str, recipe: Recipe, step: int, *, has_grid: bool) ->
     )
     parts = [
         f"---\n{front.to_yaml()}\n---",
+        BEGIN,
         f"# {recipe.name}",
         f"A {_type(recipe)} for `{base_name(recipe.model.base)}`, trained for {step} steps.",
         f"Write `{phrase}` in the prompt to call it." if phrase else "",
@@ -67,11 +120,12 @@ def make_card(family_name: str, recipe: Recipe, step: int, *, has_grid: bool) ->
         _code("python", _snippet(family_name, recipe, phrase or (prompts or [""])[0])),
         "## With ComfyUI, Forge and others",
         f"Put `{kohya_file(recipe)}` into the folder of LoRA files. Its keys are kohya's.",
+        "## Recipe",
+        _code("toml", as_document(without_places(recipe)).strip()),
+        END,
         "## Licence",
         "Not stated yet. Say here, and as `license:` above, under which terms it may be used;"
         " those of the base model hold as well.",
-        "## Recipe",
-        _code("toml", as_document(without_places(recipe)).strip()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

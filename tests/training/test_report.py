@@ -23,6 +23,7 @@ from lorad.daemon.training.data.report import DataReport, Ports, make_report
 from lorad.daemon.training.data.seen import look_over
 from lorad.daemon.training.data.survey import survey
 from lorad.daemon.training.data.told import report_lines
+from lorad.daemon.training.speed import Speed
 from lorad.shared import errors
 from lorad.shared.recipe import parse_recipe
 
@@ -180,7 +181,8 @@ def test_what_an_epoch_shows(tmp_path: Path) -> None:
         tmp_path,
         '[[data]]\npath = "own"\ntrigger_word = "ohwx"\n[[data]]\npath = "twice"\nrepeats = 5\n'
         '[[data]]\npath = "reg"\nis_reg = true\n',
-        images_per_second=10.0, memory_bytes=3 << 30,
+        speed=Speed(images_per_second=10.0, name="it", machine="a \x1b card", time=0.0),
+        memory_bytes=3 << 30,
     )  # fmt: skip
     assert [block.pictures_per_epoch for block in report.blocks] == [3, 10, 13]
     assert [block.captions_with_trigger for block in report.blocks] == [3, 0, 0]
@@ -190,7 +192,8 @@ def test_what_an_epoch_shows(tmp_path: Path) -> None:
     assert 'Set: own: 3 pictures, "ohwx" in 3 captions' in lines
     assert "Set: twice: 2 pictures, each 5 times an epoch" in lines
     assert "Set: reg: 20 pictures, for regularisation, 13 an epoch" in lines
-    assert "Steps: 100; time: about 0:00:40" in lines
+    took = "10 images a second, as measured with it on a ␛ card"
+    assert f"Steps: 100; time: about 0:00:40, at {took}" in lines
 
 
 def test_epochs_say_how_many_steps(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lorad.daemon.training.data.told import describe
 from lorad.daemon.training.exactness import inexact_settings
 from lorad.daemon.training.fit import ports_of, refuse_idle_targets, refuse_unfit
 from lorad.shared.clean import clean_line
+from lorad.shared.endpoints import find_home
 from lorad.shared.errors import LoradError
 from lorad.shared.recipe import Recipe
 
@@ -34,7 +35,7 @@ class Report(DataReport, kw_only=True):
 def report_on(file: Path, folder: Path, recipe: Recipe, looking: Looking) -> Report:
     """All that keeps the recipe from being trained, and what it would be trained on."""
     problems = _check_model(recipe, folder)
-    ports = ports_of(recipe, folder, memory_needed(recipe, LARGEST_CARD))
+    ports = ports_of(recipe, folder, find_home().cache, memory_needed(recipe, LARGEST_CARD))
     report = survey(recipe, looking, ports).report
     report.notes += [f"Not bit for bit: {reason}" for reason in inexact_settings(recipe)]
     report.problems[:0] = problems

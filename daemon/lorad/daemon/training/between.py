@@ -80,6 +80,7 @@ def judge(run: Run, reports: Iterable[PointReport]) -> Verdict:
     for report in reports:
         point = report.point
         run.line.report(report)
+        run.pace.note(point.images_per_second)
         figures = {"loss": point.loss, "grad_norm": point.grad_norm}
         run.trackers.tell(point.step, figures | {"learning_rate": point.learning_rate})
         verdict = run.health.judge(point)
@@ -163,6 +164,7 @@ def save(run: Run) -> None:
         )
     copy_files(run, folder, run.folder)
     write_card(run.folder, run.family.name, run.recipe, run.step)
+    run.pace.keep()
     run.line.report(SavedReport(step=run.step))
     log.info("Step %d: saved %s", run.step, folder.name)
 

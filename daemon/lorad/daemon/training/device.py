@@ -48,7 +48,7 @@ def find_place(recipe: Recipe, threads: int | None) -> Place:
     if (gpu := os.environ.get("LORAD_GPU", "")) and device_type == "cpu":
         raise NoCuda(gpu=gpu, why=f"built for CUDA {torch.version.cuda or 'nowhere'}")
     exact = recipe.train.exact if recipe.train.exact is not None else device_type == "cpu"
-    threads = threads or max(1, _threads() // recipe.train.num_processes)
+    threads = threads or count_threads(recipe)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(exact)
     torch.backends.cudnn.deterministic = exact
@@ -71,6 +71,11 @@ def _precision(wanted: str, device_type: str) -> str:
         # Without the flag an older card says yes and computes it in software.
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return wanted
+
+
+def count_threads(recipe: Recipe) -> int:
+    """How many each process of a new run computes with on a CPU."""
+    return max(1, _threads() // recipe.train.num_processes)
 
 
 def _threads() -> int:

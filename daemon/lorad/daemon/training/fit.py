@@ -13,6 +13,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from lorad.daemon.training.data.buckets import bucket_of
 from lorad.daemon.training.data.report import Ports
+from lorad.daemon.training.device import count_threads
 from lorad.daemon.training.families.registry import (
     check_fit,
     check_model,
@@ -20,9 +21,11 @@ from lorad.daemon.training.families.registry import (
     find_model_index,
     load_counter,
 )
+from lorad.daemon.training.families.source import Source
 from lorad.daemon.training.lora import export_refusals
 from lorad.daemon.training.objective import refuse_foreign
 from lorad.daemon.training.schedule import learning_rates
+from lorad.daemon.training.speed import find_speed, machine_name, place_of
 from lorad.daemon.training.targets import find_targets, find_text_targets, refuse_idle_patterns
 from lorad.shared.errors import FileMissing, LoradError
 from lorad.shared.recipe import Recipe
@@ -30,8 +33,8 @@ from lorad.shared.recipe import Recipe
 NETWORKS: dict[str, Any] = {"unet": UNet2DConditionModel, "transformer": SD3Transformer2DModel}
 
 
-def refuse_unfit(recipe: Recipe, recipe_folder: Path, *, begins: bool = True) -> None:
-    """Refuse what the base model, its buckets or its files have no way to do.
+def refuse_unfit(recipe: Recipe, recipe_folder: Path, *, begins: bool = True) -> Source:
+    """Refuse what the base model, its buckets or its files have no way to do; the base.
 
     `lora.init_from` must be there only where a run `begins`.
 
@@ -53,6 +56,7 @@ def refuse_unfit(recipe: Recipe, recipe_folder: Path, *, begins: bool = True) ->
             raise FileMissing(path=path)
     side = recipe.train.resolution
     bucket_of((side, side), recipe, family.size_multiple)
+    return source
 
 
 def refuse_idle_targets(recipe: Recipe, recipe_folder: Path) -> None:
@@ -81,7 +85,9 @@ def refuse_idle_targets(recipe: Recipe, recipe_folder: Path) -> None:
         refuse_idle_patterns(recipe.lora, names)
 
 
-def ports_of(recipe: Recipe, recipe_folder: Path, memory_bytes: int | None = None) -> Ports:
+def ports_of(
+    recipe: Recipe, recipe_folder: Path, cache: Path, memory_bytes: int | None = None
+) -> Ports:
     """What the data report asks of the model; a model that cannot be asked is told elsewhere."""
     try:
         folder = find_model_index(recipe.model, recipe_folder)
@@ -89,7 +95,9 @@ def ports_of(recipe: Recipe, recipe_folder: Path, memory_bytes: int | None = Non
         side = recipe.train.resolution
         bucket_of((side, side), recipe, multiple)
         counter = load_counter(recipe.model, recipe_folder)
+        machine = machine_name(count_threads(recipe))
+        speed = find_speed(place_of(cache, recipe, folder, machine))
     except (LoradError, OSError, ValueError):
         return Ports(memory_bytes=memory_bytes)
     rule = partial(bucket_of, multiple=multiple)
-    return Ports(counter=counter, bucket_of=rule, memory_bytes=memory_bytes)
+    return Ports(counter=counter, bucket_of=rule, memory_bytes=memory_bytes, speed=speed)

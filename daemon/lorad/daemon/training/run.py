@@ -27,6 +27,7 @@ from lorad.daemon.training.peers import Peers
 from lorad.daemon.training.plan import Plan
 from lorad.daemon.training.preview import Preview
 from lorad.daemon.training.schedule import learning_rates
+from lorad.daemon.training.speed import Pace
 from lorad.daemon.training.trackers import Trackers
 from lorad.daemon.training.validation import Best, Validator
 from lorad.shared.messages import NoteKind, NoteReport, PhaseReport
@@ -64,6 +65,7 @@ class Run:
     preview: Preview
     trackers: Trackers
     about: About
+    pace: Pace
     last_step: int
     step: int = 0
     """Steps taken."""

@@ -42,6 +42,7 @@ from lorad.daemon.training.plan import Plan
 from lorad.daemon.training.preview import Preview
 from lorad.daemon.training.run import Run, steps_of
 from lorad.daemon.training.schedule import learning_rates
+from lorad.daemon.training.speed import Pace, machine_name, place_of
 from lorad.daemon.training.trackers import Trackers
 from lorad.daemon.training.validation import Validator
 from lorad.shared.errors import CannotContinue, CheckpointUnusable
@@ -72,6 +73,7 @@ class Loaded:
     dataset: Dataset
     validator: Validator | None
     pictures: Pictures
+    pace: Pace
 
 
 def prepare(task: Assignment, line: Line, peers: Peers, looking: Looking | None = None) -> Run:
@@ -114,7 +116,7 @@ def load(
         Unwanted: somebody wants otherwise.
     """
     recipe, recipe_folder = task.recipe, Path(task.recipe_folder)
-    refuse_unfit(recipe, recipe_folder, begins=state is None)
+    source = refuse_unfit(recipe, recipe_folder, begins=state is None)
     place = find_place(recipe, state.threads if state is not None else None)
     say(line, "reading the pictures and loading the model")
     with ThreadPoolExecutor(1, "pictures") as aside:
@@ -138,7 +140,9 @@ def load(
         held = encoder.encode(pictures.held_items, pictures.held_entries, recipe)
         held_set = Dataset(held, recipe, family, objective, place)
         validator = Validator(held_set, objective, family, place, recipe)
-    return Loaded(place, family, objective, dataset, validator, pictures)
+    machine = machine_name(place.threads)
+    pace = Pace(place_of(Path(task.cache), recipe, source.folder, machine), recipe.name, machine)
+    return Loaded(place, family, objective, dataset, validator, pictures, pace)
 
 
 def find_pictures(task: Assignment, looking: Looking, *, fresh: bool) -> Pictures:
@@ -148,7 +152,7 @@ def find_pictures(task: Assignment, looking: Looking, *, fresh: bool) -> Picture
         DataError: they cannot be used, or changed since the run began.
     """
     recipe, recipe_folder = task.recipe, Path(task.recipe_folder)
-    ports = ports_of(recipe, recipe_folder)
+    ports = ports_of(recipe, recipe_folder, Path(task.cache))
     found = survey(recipe, looking, ports)
     for text in report_lines(found.report):
         log.info("%s", text)
@@ -221,6 +225,7 @@ def assemble(
         preview=Preview(family, recipe, folder),
         trackers=Trackers(recipe, folder),
         about=about(recipe, loaded),
+        pace=loaded.pace,
         last_step=last_step,
         asked=task.samples,
     )

@@ -17,6 +17,7 @@ from lorad.daemon.training.data.look import Look
 from lorad.daemon.training.data.order import Order, Shown
 from lorad.daemon.training.data.pictures import broken_pictures
 from lorad.daemon.training.data.seen import Seen, Sight
+from lorad.daemon.training.speed import Speed
 from lorad.shared.errors import BrokenPicture
 from lorad.shared.recipe import Recipe
 
@@ -45,8 +46,8 @@ class Ports:
     bucket_of: BucketOf | None = None
     memory_bytes: int | None = None
     """That a card should have free."""
-    images_per_second: float | None = None
-    """As measured for this recipe on this machine, never guessed."""
+    speed: Speed | None = None
+    """As a run of the same kind measured it on this machine, never guessed."""
 
 
 class BrokenFile(Struct, frozen=True):
@@ -103,7 +104,9 @@ class DataReport(Struct, kw_only=True):
     memory_gib: float | None = None
     """Estimated; a card should have it free."""
     seconds: float | None = None
-    """None: unknown until the first steps."""
+    """All steps; none: unknown until the first ones."""
+    basis: str = ""
+    """What that is reckoned from."""
 
 
 def make_report(
@@ -329,7 +332,12 @@ def _add_lengths(report: DataReport, recipe: Recipe, facts: _Facts) -> None:
     if report.pictures_per_epoch:
         images = report.steps * train.train_batch_size * train.gradient_accumulation_steps
         report.epochs = round(images / report.pictures_per_epoch, 1)
-        if ports.images_per_second:
-            report.seconds = round(images / ports.images_per_second, 1)
+        if ports.speed is not None:
+            rate = ports.speed.images_per_second
+            report.seconds = round(images / rate, 1)
+            report.basis = (
+                f"{rate:.3g} images a second, as measured with {ports.speed.name} on"
+                f" {ports.speed.machine}"
+            )
     if ports.memory_bytes is not None:
         report.memory_gib = round(ports.memory_bytes / (1 << 30), 1)

@@ -74,8 +74,10 @@ def _buckets(report: DataReport) -> list[tuple[str, str]]:
 
 
 def _training(report: DataReport) -> list[tuple[str, str]]:
-    took = str(timedelta(seconds=round(report.seconds))) if report.seconds is not None else ""
-    time = f"about {took}" if took else "unknown until the first steps"
+    time = "unknown until the first steps"
+    if report.seconds is not None:
+        took = timedelta(seconds=round(report.seconds))
+        time = f"about {took}, at {clean_line(report.basis)}"
     lines = [
         ("Training", f"every picture about {report.epochs:g} times"),
         ("Epoch", f"{report.pictures_per_epoch} pictures in {report.steps_per_epoch} steps"),

@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import eventually
+from support import eventually, small_recipe
 
 from lorad.daemon.training import files
 from lorad.daemon.training.data import cache as cache_module
 from lorad.daemon.training.data.cache import Cache
+from lorad.daemon.training.data.trim import limit_bytes, trim
+from lorad.shared.messages import AnyReport, ReadyReport
+
+from .runs import Line, run
 
 
 def entry(number: int, length: int = 3) -> dict[str, torch.Tensor]:
@@ -194,3 +198,89 @@ def test_what_a_killed_writer_left_aside_goes_in_time(tmp_path: Path) -> None:
     assert not old.exists()
     assert new.exists()
     assert eventually(lambda: found(tmp_path, range(3)) == {0, 1, 2})
+
+
+def aged(folder: Path) -> list[Path]:
+    """Four shards of one entry each, the first unused for the longest time."""
+    paths = []
+    for number in range(4):
+        before = set(shards(folder))
+        fill(folder, range(number, number + 1), length=1000)
+        (path,) = set(shards(folder)) - before
+        os.utime(path, (1000 * (number + 1),) * 2)
+        paths.append(path)
+    return paths
+
+
+def test_what_was_not_used_for_the_longest_time_goes_first(tmp_path: Path) -> None:
+    paths = aged(tmp_path)
+    sizes = [path.stat().st_size for path in paths]
+    Cache(tmp_path).settle(sum(sizes))
+    assert found(tmp_path, range(4), length=1000) == {0, 1, 2, 3}  # which uses them all
+    for number, path in enumerate(paths):
+        os.utime(path, (1000 * (number + 1),) * 2)
+    assert found(tmp_path, range(1), length=1000) == {0}
+    Cache(tmp_path).settle(sizes[0] + sizes[3])
+    assert set(shards(tmp_path)) == {paths[0], paths[3]}
+    Cache(tmp_path).settle(0)
+    assert shards(tmp_path) == [paths[0]]  # used just now
+
+
+HOLDER = textwrap.dedent("""
+    import sys
+    from pathlib import Path
+    from lorad.daemon.training.data.cache import Cache
+    cache = Cache(Path(sys.argv[1]))
+    cache.find("g", ["1"])
+    cache.settle(float("inf"))
+    print("held", flush=True)
+    sys.stdin.read()
+""")
+
+
+def test_what_a_live_run_maps_stays(tmp_path: Path) -> None:
+    paths = aged(tmp_path)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    os.utime(paths[1], (1, 1))
+    assert trim(tmp_path, 0) == 3
+    assert shards(tmp_path) == [paths[1]]
+    holder.kill()
+    holder.communicate()
+    assert trim(tmp_path, 0) == 1
+    assert not list((tmp_path / "live").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "gib"), [(None, 20), ("", 20), ("1.5", 1.5), ("0", float("inf")), ("much", 20)]
+)
+def test_the_bound_is_the_environments(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, gib: float
+) -> None:
+    monkeypatch.delenv("LORAD_CACHE_GIB", raising=False)
+    if given is not None:
+        monkeypatch.setenv("LORAD_CACHE_GIB", given)
+    assert limit_bytes() == gib * (1 << 30)
+
+
+def test_a_run_holds_its_part_and_clears_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small_recipe(tmp_path, steps=2)
+    paths = aged(tmp_path / "cache")
+    monkeypatch.setenv("LORAD_CACHE_GIB", "1e-6")
+    during: list[set[Path]] = []
+
+    def look(report: AnyReport) -> None:
+        if isinstance(report, ReadyReport):
+            for path in shards(tmp_path / "cache"):
+                os.utime(path, (1, 1))
+            trim(tmp_path / "cache", 0)
+            during.append(set(shards(tmp_path / "cache")))
+
+    run(recipe, tmp_path / "out", Line(hook=look))
+    assert len(during[0]) == 2  # a shard of pictures and one of captions
+    assert not during[0] & set(paths)

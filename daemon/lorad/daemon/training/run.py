@@ -13,6 +13,7 @@ import msgspec
 import torch
 
 from lorad.daemon.training.checkpoint import Checkpoints, State
+from lorad.daemon.training.data.cache import Cache
 from lorad.daemon.training.data.dataset import Dataset
 from lorad.daemon.training.device import Place
 from lorad.daemon.training.ema import Ema, shown
@@ -65,6 +66,8 @@ class Run:
     preview: Preview
     trackers: Trackers
     about: About
+    cache: Cache
+    """For as long as it is here, nobody clears away what the data set maps."""
     pace: Pace
     last_step: int
     step: int = 0

@@ -25,6 +25,7 @@ from lorad.daemon.training.data.manifest import Entry, hold
 from lorad.daemon.training.data.split import held_out
 from lorad.daemon.training.data.survey import survey
 from lorad.daemon.training.data.told import report_lines
+from lorad.daemon.training.data.trim import limit_bytes
 from lorad.daemon.training.device import Place, find_place
 from lorad.daemon.training.ema import Ema
 from lorad.daemon.training.exactness import inexact
@@ -73,6 +74,7 @@ class Loaded:
     dataset: Dataset
     validator: Validator | None
     pictures: Pictures
+    cache: Cache
     pace: Pace
 
 
@@ -129,7 +131,8 @@ def load(
         pictures = found.result()
     log.info("%d pictures, %d held out", len(pictures.items), len(pictures.held_items))
     objective = make_objective(recipe, family.process)
-    encoder = Encoder(family, Cache(Path(task.cache)), place, lambda phase: say(line, phase))
+    cache = Cache(Path(task.cache))
+    encoder = Encoder(family, cache, place, lambda phase: say(line, phase))
     # A GPU takes many at a time, and what encodes leaves it; a process waits for all others.
     at_leisure = place.device.type == "cpu" and recipe.train.num_processes == 1
     encode = encoder.encode_later if at_leisure else encoder.encode
@@ -140,9 +143,10 @@ def load(
         held = encoder.encode(pictures.held_items, pictures.held_entries, recipe)
         held_set = Dataset(held, recipe, family, objective, place)
         validator = Validator(held_set, objective, family, place, recipe)
+    cache.settle(limit_bytes())
     machine = machine_name(place.threads)
     pace = Pace(place_of(Path(task.cache), recipe, source.folder, machine), recipe.name, machine)
-    return Loaded(place, family, objective, dataset, validator, pictures, pace)
+    return Loaded(place, family, objective, dataset, validator, pictures, cache, pace)
 
 
 def find_pictures(task: Assignment, looking: Looking, *, fresh: bool) -> Pictures:
@@ -225,6 +229,7 @@ def assemble(
         preview=Preview(family, recipe, folder),
         trackers=Trackers(recipe, folder),
         about=about(recipe, loaded),
+        cache=loaded.cache,
         pace=loaded.pace,
         last_step=last_step,
         asked=task.samples,

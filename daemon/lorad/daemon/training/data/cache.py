@@ -4,7 +4,7 @@ Shared between jobs and safe to delete. A key holds everything that the value de
 entry is never stale. Entries lie together in shards, safetensors files of up to `SHARD_ENTRIES`
 that are written whole and renamed, each by a name of its own: several runs may write at once, and
 one that is killed loses what it encoded in its last `FLUSH_SECONDS`. Shards are mapped, not read,
-so a set may be larger than the memory.
+so a set may be larger than the memory. `Cache.settle` keeps all of it within bounds (trim.py).
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import time
 import uuid
+import weakref
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from lorad.daemon.training.data.trim import hold, trim
 from lorad.daemon.training.files import MIB, write_atomically
 from lorad.shared.errors import DiskFull
 
@@ -74,6 +77,17 @@ class Cache:
                 if shard and (key := wanted.get(digest)) is not None and key not in found:
                     found[key] = shard.entry(row)
         return found
+
+    def settle(self, limit: float) -> None:
+        """Hold what was found for as long as this object lives, and clear away what is too much.
+
+        `limit` is in bytes, of the whole cache.
+        """
+        try:
+            weakref.finalize(self, os.close, hold(self._folder, self._open))
+            trim(self._folder, limit)
+        except OSError as error:
+            log.warning("the cache was not cleared of what is old: %s", error)
 
     def writer(self, group: str) -> Writer:
         """Puts entries into a group, as a context that keeps them all when it is left."""
@@ -164,6 +178,8 @@ def _open(path: Path, wanted: Iterable[str]) -> _Shard | None:
             # safetensors itself notices neither a flipped bit nor a tail of zeros.
             if len(tensors[name]) != len(keys) or _sum(tensors[name]) != total:
                 raise ValueError("it is not what was written")
+        with contextlib.suppress(OSError):
+            os.utime(path)  # used now: it is not the next to go
         return _Shard(keys, tensors)
     except FileNotFoundError:  # somebody cleared the cache just now
         return None

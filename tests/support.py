@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lorad.shared import shipped
 from lorad.shared.client import Client
@@ -19,6 +20,10 @@ from lorad.shared.endpoints import Home, find_home
 from lorad.shared.errors import DaemonError
 from lorad.shared.jobs import Job
 from lorad.shared.messages import AddJob
+from lorad.shared.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lorad.daemon.training.data.item import Item
 
 T = TypeVar("T")
 
@@ -75,6 +80,19 @@ def small_recipe(
         RECIPE.format(steps=steps, checkpointing_steps=checkpointing_steps, prompts=prompts)
     )
     return path
+
+
+def find_items(recipe: Recipe, folder: Path) -> list[Item]:
+    """The pictures of a recipe; notes are logged, the first problem is raised."""
+    from lorad.daemon.training.data import collect
+    from lorad.daemon.training.data.item import Findings
+
+    items = collect(recipe, folder, findings := Findings())
+    for note in findings.notes:
+        logging.info("%s", note)
+    if findings.problems:
+        raise findings.problems[0]
+    return items
 
 
 class Daemon:

@@ -16,10 +16,11 @@ from accelerate import Accelerator
 from timing import timed
 
 from lorad.daemon.training import keyed
-from lorad.daemon.training.data import find_items
+from lorad.daemon.training.data import collect
 from lorad.daemon.training.data.cache import Cache, Tensors, Writer
 from lorad.daemon.training.data.dataset import Dataset
 from lorad.daemon.training.data.encoder import Encoded, Encoder
+from lorad.daemon.training.data.item import Findings
 from lorad.daemon.training.data.manifest import hold
 from lorad.daemon.training.data.work import Picture, Shape
 from lorad.daemon.training.device import Place
@@ -114,7 +115,7 @@ class Measured(Cache):
 
 def writing(folder: Path, made: Recipe, recipe_folder: Path) -> str:
     """A recipe's pictures through the shipped model: what the cache adds to their encoding."""
-    items = find_items(made, recipe_folder)
+    items = collect(made, recipe_folder, Findings())
     folder.mkdir(parents=True)
     entries = hold(items, folder / "manifest.json", fresh=True)
     family = load_family(made.model, recipe_folder, CPU, torch.float32)

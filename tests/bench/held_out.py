@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 from bare import assignment
 
-from lorad.daemon.training.data import find_items
+from lorad.daemon.training.data import collect
 from lorad.daemon.training.data.cache import Cache
 from lorad.daemon.training.data.dataset import Dataset
 from lorad.daemon.training.data.encoder import Encoder
+from lorad.daemon.training.data.item import Findings
 from lorad.daemon.training.data.manifest import hold
 from lorad.daemon.training.device import Place, find_place
 from lorad.daemon.training.families import Family, load_family
@@ -29,7 +30,7 @@ GAMMAS = (0.0, 5.0)
 
 def validators(task: Assignment, family: Family, place: Place) -> list[Validator]:
     """One for each measure."""
-    items = find_items(task.recipe, Path(task.recipe_folder))
+    items = collect(task.recipe, Path(task.recipe_folder), Findings())
     entries = hold(items, Path(task.folder) / "manifest.json", fresh=True)
     encoder = Encoder(family, Cache(Path(task.cache)), place, lambda _: None)
     encoded = encoder.encode(items, entries, task.recipe)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support import small_data
+from support import find_items, small_data
 
-from lorad.daemon.training.data import find_items
 from lorad.shared import errors
 from lorad.shared.recipe import parse_recipe
 

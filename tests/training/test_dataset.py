@@ -481,7 +481,7 @@ def test_blocks_weigh_repeat_and_drop_as_they_say(room: Room) -> None:
     data = room.dataset(items, made)
     encoded = room.encode(items, made)
     empty = encoded.texts[encoded.empty]["text"]
-    assert data.steps_an_epoch == 3  # two pictures thrice, and as many for regularisation
+    assert data.steps(1) == 3  # two pictures thrice, and as many for regularisation
     rows = []
     for step in range(3):
         batch = data.batch(step, 0)
@@ -571,7 +571,7 @@ def test_names_buckets_and_epochs(
     assert [(b.width, b.height, b.pictures) for b in data.buckets] == [
         (32, 104, 2), (64, 64, 4), (104, 32, 4)
     ]  # fmt: skip
-    assert data.steps_an_epoch == 2
-    assert [data.epoch(step) for step in range(4)] == [0, 0, 1, 2]
+    assert data.steps(1) == 2
+    assert [data.steps(epochs) for epochs in (2, 3)] == [3, 4]
     assert "shows some twice: 32x104 (2)" in caplog.text
     assert len(data) == 10

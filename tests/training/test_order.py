@@ -22,8 +22,16 @@ batch_sizes = st.integers(1, 7)
 @given(st.integers(1, 40), batch_sizes, st.integers(0, 99))
 def test_one_bucket_is_the_sequence_of_shuffled_epochs(count: int, size: int, seed: int) -> None:
     order = Order([Shown(0)] * count, size, seed)
+    epochs = -(-30 * size // count)
+    places = [row for epoch in range(epochs) for row in keyed.order(count, seed, epoch)]
     for number in range(30):
-        assert order.batch(number) == (0, keyed.rows(count, seed, number * size, size))
+        assert order.batch(number) == (0, places[number * size : (number + 1) * size])
+
+
+def test_each_epoch_sees_every_picture_once_in_another_order() -> None:
+    epochs = [keyed.order(10, 3, epoch) for epoch in range(3)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
 
 
 @given(some, regular, batch_sizes)

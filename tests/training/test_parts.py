@@ -28,14 +28,6 @@ def test_keyed_draws_are_functions_of_their_key() -> None:
         assert not torch.equal(keyed.normal((3,), 1, "noise", 5), keyed.normal((3,), *other))
 
 
-def test_each_epoch_sees_every_picture_once_in_another_order() -> None:
-    places = keyed.rows(10, seed=3, first=0, length=30)
-    epochs = [places[i : i + 10] for i in (0, 10, 20)]
-    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
-    assert epochs[0] != epochs[1] != epochs[2]
-    assert keyed.rows(10, 3, first=7, length=8) == places[7:15]
-
-
 def test_chance_is_as_often_as_it_says() -> None:
     hits = sum(keyed.chance(0.25, 1, "caption", place) for place in range(4000))
     assert 900 < hits < 1100

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
-from support import small_data
+from support import find_items, small_data
 
-from lorad.daemon.training.data import find_items
 from lorad.daemon.training.data.pictures import (
     FORMATS,
     broken_pictures,

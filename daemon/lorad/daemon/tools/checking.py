@@ -10,7 +10,7 @@ from lorad.daemon.training.data.looking import Looking
 from lorad.daemon.training.data.report import DataReport
 from lorad.daemon.training.data.survey import survey
 from lorad.daemon.training.data.told import describe
-from lorad.daemon.training.exactness import inexact_settings
+from lorad.daemon.training.exactness import inexact
 from lorad.daemon.training.fit import ports_of, refuse_idle_targets, refuse_unfit
 from lorad.shared.clean import clean_line
 from lorad.shared.endpoints import find_home
@@ -37,7 +37,7 @@ def report_on(file: Path, folder: Path, recipe: Recipe, looking: Looking) -> Rep
     problems = _check_model(recipe, folder)
     ports = ports_of(recipe, folder, find_home().cache, memory_needed(recipe, LARGEST_CARD))
     report = survey(recipe, looking, ports).report
-    report.notes += [f"Not bit for bit: {reason}" for reason in inexact_settings(recipe)]
+    report.notes += [f"Not bit for bit: {reason}" for reason in inexact(recipe)]
     report.problems[:0] = problems
     return Report(file=str(file), name=recipe.name, base=recipe.model.base, **_fields(report))
 

@@ -73,10 +73,3 @@ def shuffled(count: int, seed: int, stream: str, *numbers: int) -> list[int]:
 def order(count: int, seed: int, epoch: int) -> list[int]:
     """A permutation of 0..count-1, another for each epoch."""
     return shuffled(count, seed, "order", epoch)
-
-
-def rows(count: int, seed: int, first: int, length: int) -> list[int]:
-    """The samples at places first..first+length-1 of the endless sequence of shuffled epochs."""
-    places = range(first, first + length)
-    orders = {epoch: order(count, seed, epoch) for epoch in {place // count for place in places}}
-    return [orders[place // count][place % count] for place in places]

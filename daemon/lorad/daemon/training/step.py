@@ -75,7 +75,10 @@ def own_gradients(run: Run) -> torch.Tensor:
 def update(run: Run, good: torch.Tensor) -> None:
     """Move the adapter, unless a figure is no number: then it stays.
 
-    On a GPU a fused optimiser reads `good` there, so that the host need not wait for it.
+    On a GPU a fused optimiser reads `good` there, so that the host need not wait for it. The others
+    have the host wait: a step of gradients that are zero would still decay weights and moments and
+    count a step, and what they count themselves (steps, Prodigy's estimate, schedule-free's sum)
+    are Python's numbers, which no tensor can put back.
     """
     # A gradient scaler skips such steps by itself.
     if run.fused and not run.scaled and good.is_cuda:

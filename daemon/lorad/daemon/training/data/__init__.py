@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,27 +13,12 @@ from lorad.daemon.training.data.item import Findings, Item
 from lorad.shared.errors import DataError
 from lorad.shared.recipe import Data, Recipe
 
-log = logging.getLogger(__name__)
-
-
-def find_items(recipe: Recipe, recipe_folder: Path) -> list[Item]:
-    """The pictures and captions that the recipe names, block by block, in a fixed order.
-
-    Raises:
-        DataError: something about them keeps them from being used; the sentence names it.
-        WrongValue: a mask folder is missing or matches nothing.
-    """
-    findings = Findings()
-    items = collect(recipe, recipe_folder, findings)
-    for note in findings.notes:
-        log.info("%s", note)
-    if findings.problems:
-        raise findings.problems[0]
-    return items
-
 
 def collect(recipe: Recipe, recipe_folder: Path, findings: Findings) -> list[Item]:
-    """As `find_items`, but every mistake is put into `findings` and none is raised."""
+    """The pictures and captions that the recipe names, block by block, in a fixed order.
+
+    Every mistake is put into `findings`: a DataError or WrongValue, whose sentence names it.
+    """
     blocks = []
     for number, data in enumerate(recipe.data):
         try:
@@ -50,7 +34,7 @@ def find_validation(recipe: Recipe, recipe_folder: Path) -> list[Item]:
     """The pictures of `validate.path`, captioned as the first set that is trained; else none.
 
     Raises:
-        DataError: as `find_items`.
+        DataError: something about them keeps them from being used.
     """
     if recipe.validate.path is None:
         return []

@@ -124,18 +124,9 @@ class Dataset:
         pairs = zip(self._encoded.shapes, counts, strict=True)
         return [Bucket(*shape.size, count) for shape, count in pairs]
 
-    @property
-    def steps_an_epoch(self) -> int:
-        """Of the first epoch; of several, `steps` knows."""
-        return self.steps(1)
-
     def steps(self, epochs: int) -> int:
         """How many it takes to show so many epochs."""
         return -(-self._order.batches(epochs) // self._recipe.train.gradient_accumulation_steps)
-
-    def epoch(self, step: int) -> int:
-        """The epoch in which a step begins, from 0."""
-        return self._order.epoch_of(step * self._recipe.train.gradient_accumulation_steps)
 
     def names(self, step: int) -> list[str]:
         """The pictures of a step, each once."""

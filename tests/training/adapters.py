@@ -1,25 +1,16 @@
-"""Tiny models of every family's shape, with random weights, and what the tests of adapters share.
+"""Tiny families with adapters, and what the tests of adapters share.
 
 They know their layers' names and nothing of pictures: a forward through each part is enough.
 """
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import (
-    AutoencoderKL,
-    DDIMScheduler,
-    FlowMatchEulerDiscreteScheduler,
-    SD3Transformer2DModel,
-    StableDiffusion3Pipeline,
-    StableDiffusionPipeline,
-    StableDiffusionXLPipeline,
-    UNet2DConditionModel,
-)
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from lorad.daemon.training.families.base import Diffusion, Flow
 from lorad.daemon.training.layers import parameters, tuners
@@ -27,15 +18,24 @@ from lorad.daemon.training.lora import add_lora
 from lorad.daemon.training.metadata import About
 from lorad.shared.recipe import Recipe, parse_recipe
 
-WIDTH = 16
+from .tiny import WIDTH_2, Name, build
+
 ABOUT = About(pictures=6, tags={"cat": 6}, precision="no", started=1.0)
+MODELS: dict[str, Name] = {"sd1": "sd1", "sd2": "sd2-v", "sdxl": "sdxl", "sd3": "sd35"}
+
+
+@cache
+def built(name: str) -> Any:
+    """A pipeline of random weights, the same each time; nobody's own."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        return build(MODELS[name], blocks="CD")  # fewer do, and many adapters are put on
 
 
 class Tiny:
     """A family of random weights, the same each time."""
 
     def __init__(self, name: str) -> None:
-        torch.manual_seed(5)
         self.name = name
         self.base = f"somewhere/tiny-{name}"
         self.architecture = {
@@ -46,12 +46,11 @@ class Tiny:
             "sd1": "sd_v1", "sd2": "sd_v2_768_v", "sdxl": "sdxl_base_v1-0", "sd3": "sd3_m",
         }[name]  # fmt: skip
         self.network_name = "transformer" if name == "sd3" else "unet"
-        self.network: Any = transformer() if name == "sd3" else unet(name)
-        two = name in ("sdxl", "sd3")
-        first = CLIPTextModelWithProjection if name == "sd3" else CLIPTextModel
-        self.text_encoders: dict[str, Any] = {"text_encoder": first(text_config())}
-        if two:
-            self.text_encoders["text_encoder_2"] = CLIPTextModelWithProjection(text_config())
+        encoders = ("text_encoder", "text_encoder_2")[: 1 + (name in ("sdxl", "sd3"))]
+        self.network: Any = copy.deepcopy(getattr(built(name), self.network_name))
+        self.text_encoders: dict[str, Any] = {
+            part: copy.deepcopy(getattr(built(name), part)) for part in encoders
+        }
         self.process: Any = (
             Flow(3.0, 1000)
             if name == "sd3"
@@ -62,64 +61,8 @@ class Tiny:
             module.eval()
 
     def pipeline(self) -> Any:
-        """Over the same weights without the adapter; text goes in as embeddings."""
-        fresh = Tiny(self.name)
-        vae = AutoencoderKL(
-            block_out_channels=(8, 8), norm_num_groups=4, layers_per_block=1, latent_channels=4,
-            down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
-        )  # fmt: skip
-        parts = {"vae": vae, "tokenizer": None, **fresh.text_encoders}
-        if self.name == "sd3":
-            return StableDiffusion3Pipeline(
-                transformer=fresh.network, scheduler=FlowMatchEulerDiscreteScheduler(),
-                tokenizer_2=None, tokenizer_3=None, text_encoder_3=None, **parts,
-            )  # fmt: skip
-        scheduler = DDIMScheduler(steps_offset=1, clip_sample=False)
-        if self.name == "sdxl":
-            return StableDiffusionXLPipeline(
-                unet=fresh.network, scheduler=scheduler, tokenizer_2=None,
-                add_watermarker=False, **parts,
-            )  # fmt: skip
-        return StableDiffusionPipeline(
-            unet=fresh.network, scheduler=scheduler, safety_checker=None,
-            feature_extractor=None, requires_safety_checker=False, **parts,
-        )  # fmt: skip
-
-
-def unet(name: str) -> UNet2DConditionModel:
-    xl = {
-        "addition_embed_type": "text_time", "addition_time_embed_dim": 4,
-        "projection_class_embeddings_input_dim": WIDTH + 6 * 4,
-        "transformer_layers_per_block": (1, 2, 2),
-    }  # fmt: skip
-    plain = ("CrossAttnDownBlock2D", "DownBlock2D"), ("UpBlock2D", "CrossAttnUpBlock2D")
-    deep = (
-        ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    )
-    down, up = deep if name == "sdxl" else plain
-    return UNet2DConditionModel(
-        sample_size=8, in_channels=4, out_channels=4, layers_per_block=2, norm_num_groups=4,
-        block_out_channels=(8, 16, 16)[: len(down)], down_block_types=down, up_block_types=up,
-        cross_attention_dim=WIDTH, attention_head_dim=4, use_linear_projection=name != "sd1",
-        **(xl if name == "sdxl" else {}),
-    )  # fmt: skip
-
-
-def transformer() -> SD3Transformer2DModel:
-    return SD3Transformer2DModel(
-        sample_size=8, patch_size=2, in_channels=4, out_channels=4, num_layers=2,
-        attention_head_dim=8, num_attention_heads=2, joint_attention_dim=WIDTH,
-        caption_projection_dim=WIDTH, pooled_projection_dim=WIDTH, pos_embed_max_size=8,
-        dual_attention_layers=(0,), qk_norm="rms_norm",
-    )  # fmt: skip
-
-
-def text_config() -> CLIPTextConfig:
-    return CLIPTextConfig(
-        vocab_size=50, hidden_size=WIDTH, intermediate_size=32, num_hidden_layers=2,
-        num_attention_heads=2, max_position_embeddings=8, projection_dim=WIDTH,
-    )  # fmt: skip
+        """Over the same weights without the adapter."""
+        return copy.deepcopy(built(self.name))
 
 
 def make_recipe(lora: str = "", more: str = "") -> Recipe:
@@ -153,9 +96,11 @@ def disturb(family: Tiny) -> None:
 def outputs(family: Tiny, parts: Any = None) -> dict[str, torch.Tensor]:
     """What each component makes of fixed numbers; `parts` are a pipeline's instead of its own."""
     generator = torch.Generator().manual_seed(3)
-    noisy = torch.randn(2, 4, 8, 8, generator=generator)
-    text = torch.randn(2, 5, WIDTH, generator=generator)
-    pooled = torch.randn(2, WIDTH, generator=generator)
+    config = family.network.config
+    width = config.joint_attention_dim if family.name == "sd3" else config.cross_attention_dim
+    noisy = torch.randn(2, config.in_channels, 8, 8, generator=generator)
+    text = torch.randn(2, 5, width, generator=generator)
+    pooled = torch.randn(2, getattr(config, "pooled_projection_dim", WIDTH_2), generator=generator)
     network = family.network if parts is None else getattr(parts, family.network_name)
     when = torch.tensor([10, 700])
     with torch.no_grad():

@@ -13,6 +13,7 @@ from lorad.daemon.training.lora import add_lora, draws_dropout, seed_dropout
 from lorad.shared import errors
 
 from .adapters import ABOUT, Tiny, adapted, disturb, make_recipe, outputs
+from .tiny import WIDTH
 
 pytestmark = pytest.mark.filterwarnings("ignore:While injecting the PEFT adapters")
 
@@ -192,7 +193,7 @@ def test_dropout_is_drawn_again_alike_under_gradient_checkpointing() -> None:
         seed_dropout(7, 1, 0)
         generator = torch.Generator().manual_seed(3)
         noisy = torch.randn(2, 4, 8, 8, generator=generator)
-        text = torch.randn(2, 5, 16, generator=generator)
+        text = torch.randn(2, 5, WIDTH, generator=generator)
         family.network(noisy, torch.tensor([1, 2]), text, return_dict=False)[0].sum().backward()
         grads.append({name: p.grad for name, p in found.items()})
     assert all(torch.allclose(grads[0][name], grads[1][name], atol=1e-6) for name in grads[0])

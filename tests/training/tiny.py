@@ -61,14 +61,14 @@ def _built(name: Name) -> Path:
     return folder
 
 
-def build(name: Name, *, text_layers: int = 2) -> Any:
-    """A diffusers pipeline."""
+def build(name: Name, *, text_layers: int = 2, blocks: str = "CCCD") -> Any:
+    """A diffusers pipeline; `blocks` are those of Stable Diffusion 1 and 2."""
     if name.startswith("sd3"):
         return _build_sd3(name, text_layers)
-    return _build_sdxl(text_layers) if name == "sdxl" else _build_sd(name, text_layers)
+    return _build_sdxl(text_layers) if name == "sdxl" else _build_sd(name, text_layers, blocks)
 
 
-def _build_sd(name: Name, text_layers: int) -> StableDiffusionPipeline:
+def _build_sd(name: Name, text_layers: int, blocks: str) -> StableDiffusionPipeline:
     second = name != "sd1"
     scheduler = DDIMScheduler(
         **BETAS,
@@ -78,9 +78,9 @@ def _build_sd(name: Name, text_layers: int) -> StableDiffusionPipeline:
         prediction_type="v_prediction" if name == "sd2-v" else "epsilon",
     )
     unet = UNet2DConditionModel(
-        **_unet_blocks("CCCD"),
+        **_unet_blocks(blocks),
         cross_attention_dim=WIDTH,
-        attention_head_dim=(1, 1, 2, 2) if second else 2,
+        attention_head_dim=(1, 1, 2, 2)[: len(blocks)] if second else 2,
         use_linear_projection=second,
     )
     return StableDiffusionPipeline(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from support import small_recipe
 
 from lorad.daemon.training.fit import refuse_idle_targets, refuse_unfit
 from lorad.shared.errors import LoradError
@@ -60,3 +64,15 @@ def test_targets_that_name_nothing(tmp_path: Path, family: str, lora: str, why: 
         return
     with pytest.raises(LoradError, match=why):
         refuse_idle_targets(wanted, tmp_path)
+
+
+def test_most_checks_need_no_diffusers(tmp_path: Path) -> None:
+    path = small_recipe(tmp_path)
+    code = (
+        "import sys, pathlib\n"
+        "from lorad.daemon.tools.check import check\n"
+        "assert check(pathlib.Path(sys.argv[1]), as_json=True) == 0\n"
+        "assert not {'diffusers', 'accelerate', 'peft'} & set(sys.modules)"
+    )
+    env = {**os.environ, "LORAD_HOME": str(tmp_path / "home")}
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, env=env)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import typing
 
 import pytest
 
-from lorad.daemon.training.schedule import learning_rates
+from lorad.daemon.training.schedule import CHOOSY, learning_rates, refuse_schedule
 from lorad.shared.errors import WrongValue
 from lorad.shared.recipe import parse_recipe
+from lorad.shared.recipe.sections import Schedule
 
 
 def factors(schedule: str = "", steps: int = 100, train: str = "") -> list[float]:
@@ -86,3 +88,20 @@ def test_more_warmup_and_decay_than_steps_is_a_sentence() -> None:
 def test_a_rate_below_polynomials_own_floor_is_a_sentence() -> None:
     with pytest.raises(WrongValue, match=r"`train\.learning_rate` does not fit.*ends at 1e-7"):
         factors('lr_scheduler = "polynomial"', train="learning_rate = 1e-8")
+
+
+KINDS = typing.get_args(typing.get_type_hints(Schedule)["lr_scheduler"])
+
+
+@pytest.mark.parametrize("name", sorted({*KINDS} - {*CHOOSY}))
+def test_schedules_that_are_not_asked_take_every_number(name: str) -> None:
+    for steps in (1, 3):
+        factors(f'lr_scheduler = "{name}"', steps=steps, train="learning_rate = 1e-9")
+
+
+def test_the_others_are_refused_before_a_run() -> None:
+    text = 'name = "a"\n[data]\npath = "p"\n[train]\n[schedule]\nlr_decay_steps = 90\n'
+    recipe = parse_recipe(f'{text}lr_scheduler = "warmup_stable_decay"')
+    refuse_schedule(recipe, 100)
+    with pytest.raises(WrongValue, match="are more than the 80"):
+        refuse_schedule(recipe, 80)

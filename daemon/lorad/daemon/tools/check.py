@@ -28,12 +28,12 @@ def check(file: Path, *, as_json: bool, folder: Path | None = None) -> int:
         looking = Looking(recipe, where, find_home().cache)
     except LoradError as error:
         problem = str(error)
-    with without_collecting():  # and while the pictures are looked at
+    with without_collecting():  # what reads captions is imported when the model is known
         from lorad.daemon.tools.checking import Report, readable, report_on
 
-    if looking is None:
-        report = Report(file=str(file), problems=[problem])
-    else:
-        report = report_on(file, where, recipe, looking)
+        if looking is None:
+            report = Report(file=str(file), problems=[problem])
+        else:
+            report = report_on(file, where, recipe, looking)
     print(json.dumps(to_builtins(report)) if as_json else readable(report))
     return 2 if report.problems else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def _fields(report: DataReport) -> dict[str, Any]:
 def _check_model(recipe: Recipe, folder: Path) -> list[str]:
     """What the base model and its files cannot do, as far as its configuration tells."""
     problems = []
-    for refuse in (refuse_unfit, refuse_idle_targets):
+    refusals: tuple[Callable[[Recipe, Path], object], ...] = (refuse_unfit, refuse_idle_targets)
+    for refuse in refusals:
         try:
             refuse(recipe, folder)
         except LoradError as error:

@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils.memory import should_reduce_batch_size
 
+from lorad.daemon.training.threads import count_threads
 from lorad.shared.errors import NoCuda, WrongValue
 from lorad.shared.recipe import Recipe
 
@@ -71,19 +72,6 @@ def _precision(wanted: str, device_type: str) -> str:
         # Without the flag an older card says yes and computes it in software.
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return wanted
-
-
-def count_threads(recipe: Recipe) -> int:
-    """How many each process of a new run computes with on a CPU."""
-    return max(1, _threads() // recipe.train.num_processes)
-
-
-def _threads() -> int:
-    """All cores that this process may use, or what OMP_NUM_THREADS says (`4`, or `4,2`)."""
-    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if given.isdigit():
-        return max(1, int(given))
-    return len(os.sched_getaffinity(0))
 
 
 def is_full_card(error: RuntimeError) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from lorad.daemon.training.device import Place
+from typing import TYPE_CHECKING
+
 from lorad.daemon.training.optimizer import repeats_exactly
 from lorad.shared.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lorad.daemon.training.device import Place
 
 IN_PARTS = "a batch that is taken in parts is summed in another order than a whole one"
 

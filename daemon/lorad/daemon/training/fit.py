@@ -8,35 +8,39 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import SD3Transformer2DModel, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from lorad.daemon.training.data.buckets import bucket_of
 from lorad.daemon.training.data.report import Ports
-from lorad.daemon.training.device import count_threads
 from lorad.daemon.training.families.registry import (
     check_fit,
     check_model,
     find_configuration,
     find_model_index,
     load_counter,
+    process_of,
 )
 from lorad.daemon.training.families.source import Source
-from lorad.daemon.training.lora import export_refusals
-from lorad.daemon.training.objective import refuse_foreign
-from lorad.daemon.training.schedule import learning_rates
+from lorad.daemon.training.objective import refuse_foreign, refuse_no_signal
+from lorad.daemon.training.schedule import refuse_schedule
 from lorad.daemon.training.speed import find_speed, machine_name, place_of
-from lorad.daemon.training.targets import find_targets, find_text_targets, refuse_idle_patterns
+from lorad.daemon.training.targets import (
+    export_refusals,
+    find_targets,
+    find_text_targets,
+    may_be_idle,
+    refuse_idle_patterns,
+)
+from lorad.daemon.training.threads import count_threads
 from lorad.shared.errors import FileMissing, LoradError
 from lorad.shared.recipe import Recipe
-
-NETWORKS: dict[str, Any] = {"unet": UNet2DConditionModel, "transformer": SD3Transformer2DModel}
 
 
 def refuse_unfit(recipe: Recipe, recipe_folder: Path, *, begins: bool = True) -> Source:
     """Refuse what the base model, its buckets or its files have no way to do; the base.
 
     `lora.init_from` must be there only where a run `begins`.
+
+    Returns the folder of the base model's configuration, for whoever goes on with it.
 
     Raises:
         ModelError: the base is not there, or of no family known here.
@@ -47,9 +51,12 @@ def refuse_unfit(recipe: Recipe, recipe_folder: Path, *, begins: bool = True) ->
     family = check_model(source.folder, recipe.model.base)
     for refusal in export_refusals(recipe, family.name):
         raise refusal
-    refuse_foreign(recipe.objective, family.process_of(source))
+    flow = family.network_name == "transformer"
+    refuse_foreign(recipe.objective, flow=flow)
+    if not flow and _may_lack_signal(recipe, source):
+        refuse_no_signal(recipe.objective, process_of(source))
     if recipe.train.known_steps is not None:
-        learning_rates(recipe, recipe.train.known_steps)
+        refuse_schedule(recipe, recipe.train.known_steps)
     if begins and recipe.lora.init_from is not None:
         path = recipe_folder / Path(recipe.lora.init_from).expanduser()
         if not path.is_file():
@@ -57,6 +64,13 @@ def refuse_unfit(recipe: Recipe, recipe_folder: Path, *, begins: bool = True) ->
     side = recipe.train.resolution
     bucket_of((side, side), recipe, family.size_multiple)
     return source
+
+
+def _may_lack_signal(recipe: Recipe, source: Source) -> bool:
+    """Whether it is worth the import of the schedules to find out."""
+    config = source.scheduler_config()
+    asked = recipe.objective.rescale_betas_zero_snr
+    return bool(asked or config.get("rescale_betas_zero_snr") or config.get("trained_betas"))
 
 
 def refuse_idle_targets(recipe: Recipe, recipe_folder: Path) -> None:
@@ -68,6 +82,16 @@ def refuse_idle_targets(recipe: Recipe, recipe_folder: Path) -> None:
         TargetsMissing: a target names no layer.
         WrongValue: a pattern does not.
     """
+    if not may_be_idle(recipe.lora):
+        return
+    # Not above: most recipes do without, and it takes longer than all else of a check.
+    from diffusers import SD3Transformer2DModel, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    networks: dict[str, Any] = {
+        "unet": UNet2DConditionModel,
+        "transformer": SD3Transformer2DModel,
+    }
     folder = find_model_index(recipe.model, recipe_folder)
     names: list[str] = []
     with torch.device("meta"):
@@ -75,9 +99,9 @@ def refuse_idle_targets(recipe: Recipe, recipe_folder: Path) -> None:
             config = folder / part / "config.json"
             if not config.is_file():
                 continue
-            if part in NETWORKS:
+            if part in networks:
                 settings = json.loads(config.read_text())
-                names += find_targets(NETWORKS[part].from_config(settings), recipe.lora)
+                names += find_targets(networks[part].from_config(settings), recipe.lora)
             elif recipe.lora.train_text_encoder:
                 encoder = CLIPTextModel(CLIPTextConfig.from_pretrained(folder / part))
                 names += find_text_targets(encoder, recipe.lora)

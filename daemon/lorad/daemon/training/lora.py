@@ -30,11 +30,12 @@ from lorad.daemon.training.lora_file import read_lora
 from lorad.daemon.training.peft_configs import config_of_layers, config_of_recipe
 from lorad.daemon.training.targets import (
     Target,
+    export_refusals,
     find_targets,
     find_text_targets,
     refuse_idle_patterns,
 )
-from lorad.shared.errors import LoraUnfit, WrongValue
+from lorad.shared.errors import LoraUnfit
 from lorad.shared.recipe import Recipe
 
 
@@ -75,18 +76,6 @@ def add_lora(
     if begins and lora.init_from is not None:
         _begin_with(family, recipe_folder / Path(lora.init_from).expanduser())
     return found
-
-
-def export_refusals(recipe: Recipe, family_name: str) -> list[WrongValue]:
-    """What `[lora]` asks for and this family's files have no words for, or its layers no place."""
-    lora, refusals = recipe.lora, []
-    if lora.type != "lora" and lora.init_lora_weights == "gaussian":
-        why = f'{lora.type} has no such beginning; take it out, or set type = "lora"'
-        refusals.append(WrongValue(key="lora.init_lora_weights", why=why))
-    if family_name == "sd3" and lora.conv_rank is not None:
-        why = "Stable Diffusion 3 has no 3x3 convolutions; take it out"
-        refusals.append(WrongValue(key="lora.conv_rank", why=why))
-    return refusals
 
 
 def draws_dropout(recipe: Recipe) -> bool:

@@ -91,20 +91,19 @@ def make_objective(recipe: Recipe, process: Diffusion | Flow) -> Objective:
         WrongValue: the base model cannot be trained so.
     """
     wanted = recipe.objective
-    refuse_foreign(wanted, process)
+    refuse_foreign(wanted, flow=isinstance(process, Flow))
+    refuse_no_signal(wanted, process)
     if isinstance(process, Diffusion):
         return DiffusionObjective(wanted, process)
     return FlowObjective(wanted, process)
 
 
-def refuse_foreign(wanted: recipes.Objective, process: Diffusion | Flow) -> None:
+def refuse_foreign(wanted: recipes.Objective, *, flow: bool) -> None:
     """Refuse what is for another kind of base model; `lorad check` asks before any is loaded.
 
     Raises:
-        WrongValue: a key is set that this kind has no use for, or there is no signal left at a
-            timestep at which the noise is to be guessed.
+        WrongValue: a key is set that this kind has no use for.
     """
-    flow = isinstance(process, Flow)
     usual = recipes.Objective()
     foreign, why = (
         (DIFFUSION_ONLY, "this base model matches flows (SD 3), which has no such thing")
@@ -114,6 +113,14 @@ def refuse_foreign(wanted: recipes.Objective, process: Diffusion | Flow) -> None
     for name in foreign:
         if getattr(wanted, name) != getattr(usual, name):
             raise WrongValue(key=f"objective.{name}", why=why)
+
+
+def refuse_no_signal(wanted: recipes.Objective, process: Diffusion | Flow) -> None:
+    """Refuse to guess the noise where there is nothing but noise.
+
+    Raises:
+        WrongValue: there is no signal left at a timestep at which the noise is to be guessed.
+    """
     if isinstance(process, Flow) or _predicted(wanted, process) != "epsilon":
         return
     if _alphas(wanted, process)[-1].item() == 0:

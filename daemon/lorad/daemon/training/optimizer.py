@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers.optimization import Adafactor
 
 from lorad.shared.errors import OptimizerMissing, WrongValue
 from lorad.shared.recipe import Recipe
@@ -206,6 +205,8 @@ def _adafactor(groups: list[dict[str, Any]], recipe: Recipe) -> Any:
     transformers' rather than torch's, which always scales its steps by the size of the weights: an
     adapter's begin at 0.
     """
+    from transformers.optimization import Adafactor
+
     return Adafactor(
         groups,
         lr=recipe.train.learning_rate,

@@ -6,15 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers.optimization import get_scheduler
-from transformers.optimization import (
-    get_cosine_with_min_lr_schedule_with_warmup,
-    get_wsd_schedule,
-)
 
 from lorad.shared.errors import WrongValue
 from lorad.shared.recipe import Recipe
 
+CHOOSY = ("polynomial", "warmup_stable_decay")
+"""Schedules that do not take all numbers; the others go with any that a recipe may have."""
 LONGEST_WARMUP = 500
 """Steps, where the recipe does not say."""
 
@@ -46,7 +43,23 @@ def learning_rates(recipe: Recipe, steps: int) -> Callable[[int], float]:
     return share
 
 
+def refuse_schedule(recipe: Recipe, steps: int) -> None:
+    """Refuse numbers that the schedule does not take; made only where it may refuse some.
+
+    Raises:
+        WrongValue: as `learning_rates`.
+    """
+    if recipe.schedule.lr_scheduler in CHOOSY:
+        learning_rates(recipe, steps)
+
+
 def _schedule(stand_in: torch.optim.Optimizer, recipe: Recipe, warmup: int, steps: int) -> Any:
+    from diffusers.optimization import get_scheduler
+    from transformers.optimization import (
+        get_cosine_with_min_lr_schedule_with_warmup,
+        get_wsd_schedule,
+    )
+
     wanted = recipe.schedule
     if wanted.lr_scheduler == "cosine_with_min_lr":
         return get_cosine_with_min_lr_schedule_with_warmup(

@@ -29,7 +29,7 @@ from lorad.daemon.training.data.trim import limit_bytes
 from lorad.daemon.training.device import Place, find_place
 from lorad.daemon.training.ema import Ema
 from lorad.daemon.training.exactness import inexact
-from lorad.daemon.training.families import Family, load_family
+from lorad.daemon.training.families import Family, import_family, load_family
 from lorad.daemon.training.fit import ports_of, refuse_unfit
 from lorad.daemon.training.flat import ELEMENTWISE, flatten
 from lorad.daemon.training.lean import make_lean
@@ -119,6 +119,7 @@ def load(
     """
     recipe, recipe_folder = task.recipe, Path(task.recipe_folder)
     source = refuse_unfit(recipe, recipe_folder, begins=state is None)
+    import_family(source.folder, recipe.model.base)
     place = find_place(recipe, state.threads if state is not None else None)
     say(line, "reading the pictures and loading the model")
     with ThreadPoolExecutor(1, "pictures") as aside:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import torch
 
 from lorad.shared.errors import TargetsMissing, WrongValue
-from lorad.shared.recipe import Lora
+from lorad.shared.recipe import Lora, Recipe
+from lorad.shared.recipe.sections import TEXT_TARGETS
 
 ATTENTION = (
     "to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out",
@@ -22,6 +23,7 @@ ATTENTION = (
 """The last four are the text's side of an SD 3 transformer."""
 FEED_FORWARD = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2")
 PRESETS = {"attention": ATTENTION, "attention+ff": ATTENTION + FEED_FORWARD}
+NAMED = (*PRESETS, "full")
 TRANSFORMERS = re.compile(r"(.*\.)?(attentions\.\d+|transformer_blocks\.\d+)\..+")
 """Inside a transformer: of a U-Net (with its proj_in and proj_out), or of SD 3."""
 CONVOLUTIONS = re.compile(r"(.*\.)?(resnets|downsamplers|upsamplers)\.\d+\..+")
@@ -32,6 +34,18 @@ class Target(NamedTuple):
 
     rank: int
     alpha: float
+
+
+def export_refusals(recipe: Recipe, family_name: str) -> list[WrongValue]:
+    """What `[lora]` asks for and this family's files have no words for, or its layers no place."""
+    lora, refusals = recipe.lora, []
+    if lora.type != "lora" and lora.init_lora_weights == "gaussian":
+        why = f'{lora.type} has no such beginning; take it out, or set type = "lora"'
+        refusals.append(WrongValue(key="lora.init_lora_weights", why=why))
+    if family_name == "sd3" and lora.conv_rank is not None:
+        why = "Stable Diffusion 3 has no 3x3 convolutions; take it out"
+        refusals.append(WrongValue(key="lora.conv_rank", why=why))
+    return refusals
 
 
 def find_targets(network: torch.nn.Module, lora: Lora) -> dict[str, Target]:
@@ -74,6 +88,13 @@ def find_text_targets(text_encoder: torch.nn.Module, lora: Lora) -> dict[str, Ta
     key = "lora.text_encoder_target_modules"
     names = _by_ends(layers, lora.text_encoder_target_modules, key)
     return {name: _target(name, lora, convolution=False) for name in layers if name in names}
+
+
+def may_be_idle(lora: Lora) -> bool:
+    """Whether it names layers in words of its own; presets name some of every family."""
+    own = not isinstance(lora.target_modules, str) or lora.target_modules not in NAMED
+    texts = lora.train_text_encoder and lora.text_encoder_target_modules != TEXT_TARGETS
+    return own or texts or bool(lora.conv_rank or lora.rank_pattern or lora.alpha_pattern)
 
 
 def refuse_idle_patterns(lora: Lora, names: Iterable[str]) -> None:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from lorad.daemon.training.families.base import Family
-from lorad.daemon.training.families.registry import load_family
+from lorad.daemon.training.families.registry import import_family, load_family
 
-__all__ = ["Family", "load_family"]
+__all__ = ["Family", "import_family", "load_family"]

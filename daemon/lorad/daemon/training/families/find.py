@@ -6,16 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from lorad.daemon.training.families import checkpoint_file, hub
-from lorad.daemon.training.families.sd1 import SD1
-from lorad.daemon.training.families.sd2 import SD2
-from lorad.daemon.training.families.sd3 import SD3
-from lorad.daemon.training.families.sdxl import SDXL
+from lorad.daemon.training.families.kinds import SD1, SD2, SD3, SDXL, Kind
 from lorad.daemon.training.families.source import Source, read_index, read_json
 from lorad.shared import shipped
 from lorad.shared.errors import ModelMissing, ModelUnsupported, WrongValue
 from lorad.shared.recipe import Model
 
-Kind = type[SD1] | type[SD2] | type[SDXL] | type[SD3]
 FAMILIES: dict[str, Kind] = {
     "StableDiffusionPipeline": SD1,
     "StableDiffusionXLPipeline": SDXL,

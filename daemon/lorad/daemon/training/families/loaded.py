@@ -23,7 +23,6 @@ class Loaded:
     encoded once may as well be encoded well.
     """
 
-    size_multiple = 8
     network: torch.nn.Module
     text_encoders: dict[str, torch.nn.Module]
     pipeline_options: dict[str, Any]

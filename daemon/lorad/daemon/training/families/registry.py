@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import Any
 
 import torch
 
-from lorad.daemon.training.families.base import Family
+from lorad.daemon.training.begin import without_collecting
+from lorad.daemon.training.families.base import Diffusion, Family, Flow
 from lorad.daemon.training.families.counter import Counter, load_counter
 from lorad.daemon.training.families.find import (
     check_model,
@@ -17,6 +20,7 @@ from lorad.daemon.training.families.find import (
     find_model,
     find_model_index,
 )
+from lorad.daemon.training.families.kinds import Kind
 from lorad.daemon.training.families.limits import check_fit
 from lorad.daemon.training.families.source import Source
 from lorad.shared.errors import LoradError, ModelUnsupported, WrongValue
@@ -29,9 +33,11 @@ __all__ = [
     "find_configuration",
     "find_model",
     "find_model_index",
+    "import_family",
     "load_counter",
     "load_family",
     "load_pipeline",
+    "process_of",
 ]
 
 
@@ -49,7 +55,8 @@ def load_family(
     if model.variant is not None and source.file is None:
         _check_variant(source)
     with faults_told(model.base):
-        return kind(source, device, dtype)
+        made: Family = _class_of(kind)(source, device, dtype)
+        return made
 
 
 def load_pipeline(source: Source) -> Any:
@@ -77,6 +84,36 @@ def faults_told(base: str) -> Iterator[None]:
     except Exception as error:
         why = (str(error).splitlines() or [type(error).__name__])[0][:300].rstrip(".")
         raise ModelUnsupported(base=base, why=why) from error
+
+
+def import_family(folder: Path, base: str) -> None:
+    """Import what loading a diffusers folder takes: for whoever goes on in several threads.
+
+    Raises:
+        ModelUnsupported: there is no family for it.
+    """
+    _class_of(check_model(folder, base))
+
+
+def process_of(source: Source) -> Diffusion | Flow:
+    """How pictures of a base turn into noise, by its configuration.
+
+    Raises:
+        ModelUnsupported: there is no family for it, or its configuration is damaged.
+    """
+    with faults_told(source.model.base):
+        kind = check_model(source.folder, source.model.base)
+        found: Diffusion | Flow = _class_of(kind).process_of(source)
+        return found
+
+
+def _class_of(kind: Kind) -> Any:
+    """Not imported before: the libraries behind it take seconds, and `lorad check` needs none."""
+    name = f"lorad.daemon.training.families.{kind.name}"
+    if name not in sys.modules:
+        with without_collecting():
+            importlib.import_module(name)
+    return getattr(sys.modules[name], kind.name.upper())
 
 
 def _check_variant(source: Source) -> None:

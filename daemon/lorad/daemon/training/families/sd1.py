@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from lorad.daemon.training.families import kinds
 from lorad.daemon.training.families.source import Source
 from lorad.daemon.training.families.unet import UNetFamily
 
@@ -11,7 +12,7 @@ from lorad.daemon.training.families.unet import UNetFamily
 class SD1(UNetFamily):
     """A loaded Stable Diffusion 1.x."""
 
-    name = "sd1"
+    name, network_name, size_multiple = kinds.SD1
     architecture = "stable-diffusion-v1"
 
     def __init__(self, source: Source, device: torch.device, dtype: torch.dtype) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from diffusers import (
 )
 from transformers import CLIPTextModelWithProjection, T5EncoderModel, T5TokenizerFast
 
+from lorad.daemon.training.families import kinds
 from lorad.daemon.training.families.base import Condition, Diffusion, Flow, Tokens
 from lorad.daemon.training.families.loaded import Loaded
 from lorad.daemon.training.families.source import Source
@@ -22,9 +23,7 @@ from lorad.daemon.training.families.words import load_tokenizer, pad_ids
 class SD3(Loaded):
     """A loaded Stable Diffusion 3 or 3.5; Esser et al. 2024 (arXiv 2403.03206)."""
 
-    name = "sd3"
-    network_name: Literal["unet", "transformer"] = "transformer"
-    size_multiple = 16
+    name, network_name, size_multiple = kinds.SD3
 
     def __init__(self, source: Source, device: torch.device, dtype: torch.dtype) -> None:
         """Load; raises what the libraries do where parts are missing or damaged."""

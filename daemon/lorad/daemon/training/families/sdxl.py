@@ -8,6 +8,7 @@ import diffusers
 from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
+from lorad.daemon.training.families import kinds
 from lorad.daemon.training.families.base import Condition, Tokens
 from lorad.daemon.training.families.source import Source
 from lorad.daemon.training.families.unet import UNetFamily
@@ -24,7 +25,7 @@ SCHEDULERS = (
 class SDXL(UNetFamily):
     """A loaded Stable Diffusion XL."""
 
-    name = "sdxl"
+    name, network_name, size_multiple = kinds.SDXL
     architecture = "stable-diffusion-xl-v1-base"
     base_model_version = "sdxl_base_v1-0"
 

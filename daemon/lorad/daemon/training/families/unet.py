@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -15,8 +15,6 @@ from lorad.daemon.training.families.source import Source
 
 class UNetFamily(Loaded):
     """A loaded U-Net with one CLIP text encoder; Stable Diffusion XL says what it does else."""
-
-    network_name: Literal["unet", "transformer"] = "unet"
 
     def __init__(self, source: Source, device: torch.device, dtype: torch.dtype) -> None:
         """Load; raises what the libraries do where parts are missing or damaged."""

@@ -9,7 +9,15 @@ import pytest
 from support import Daemon, eventually, small_recipe
 
 from lorad.shared.errors import RequestRefused
-from lorad.shared.messages import CancelJob, GetMetrics, PauseJob, RestartJob, ResumeJob
+from lorad.shared.messages import (
+    CancelJob,
+    GetMetrics,
+    HoldJob,
+    PauseJob,
+    RestartJob,
+    ResumeJob,
+    SaveJob,
+)
 
 from .conftest import Finished, same
 
@@ -59,6 +67,29 @@ def test_cancel_saves_and_resume_and_restart_are_possible(daemon: Daemon, tmp_pa
     assert client.ask(GetMetrics(id=job.id)).points[0].step == 1
     client.ask(CancelJob(id=job.id, force=True))
     eventually(lambda: daemon.job(job.id).state == "cancelled")
+
+
+def test_held_it_keeps_its_process_and_saves(daemon: Daemon, tmp_path: Path) -> None:
+    client = daemon.client()
+    job = daemon.add(small_recipe(tmp_path, steps=100_000, checkpointing_steps=100_000))
+    daemon.wait_step(job.id, 2)
+    client.ask(HoldJob(id=job.id))
+    job = eventually(lambda: (j := daemon.job(job.id)).progress.phase == "held" and j)
+    process, step = job.process, job.progress.step
+    assert process is not None
+    assert psutil.Process(process.pid).is_running()
+    client.ask(SaveJob(id=job.id))
+    job = eventually(lambda: (j := daemon.job(job.id)).progress.saved_step and j)
+    assert (job.progress.step, job.progress.saved_step) == (step, step)
+    assert (Path(job.folder) / f"checkpoint-{step}" / "MANIFEST.json").exists()
+    client.ask(ResumeJob(id=job.id))
+    job = daemon.wait_step(job.id, step + 1)
+    assert (job.state, job.process, job.progress.phase) == ("running", process, "")
+    client.ask(HoldJob(id=job.id))
+    client.ask(PauseJob(id=job.id))
+    assert daemon.wait_state(job.id, "paused").progress.saved_step > step
+    losses = [point.step for point in client.ask(GetMetrics(id=job.id)).points]
+    assert losses == list(range(1, len(losses) + 1))
 
 
 def test_pause_before_the_first_step(daemon: Daemon, tmp_path: Path) -> None:

@@ -68,6 +68,18 @@ def test_hint_names_the_job() -> None:
     assert "lorad stash 3" in str(impossible(job_in("queued"), "pause"))
 
 
-@pytest.mark.parametrize("state", [state for state in STATES if not can(state, "sample")])
-def test_whoever_wants_pictures_is_told_what_draws_them(state: State) -> None:
-    assert "lorad status" not in str(impossible(job_in(state), "sample"))
+@pytest.mark.parametrize("verb", ["sample", "save", "hold"])
+@pytest.mark.parametrize("state", STATES)
+def test_whoever_may_not_now_is_told_what_to_do(state: State, verb: str) -> None:
+    ended = state in ("done", "failed", "cancelled", "finishing") and verb == "hold"
+    if not can(state, verb) and not ended:
+        assert "lorad status" not in str(impossible(job_in(state), verb))
+
+
+def test_a_held_job_hears_all_that_a_running_one_hears() -> None:
+    for verb in ("pause", "cancel", "set", "sample", "save"):
+        assert can("held", verb)
+        assert can("running", verb)
+    assert next_state(job_in("held"), "resume") == "running"
+    assert next_state(job_in("held"), "died") == "paused", "somebody wants no step of it"
+    assert job_in("held").process is not None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Checkbox, Input, TextArea
+from textual.widgets import Input, TextArea
 from tui.driving import drive, keys, seen, settle, text_of, told
 from tui.fakes import PROCESS, FakeLink, job
 
@@ -31,6 +31,7 @@ from lorad.shared.messages import (
     Undoable,
     Undone,
 )
+from lorad.tui.widgets.tick import Tick
 
 RECIPE = """
 name = "cat"
@@ -194,7 +195,7 @@ def test_a_copy_has_other_values_and_is_selected() -> None:
 
     def fill(pilot: Pilot[int]) -> None:
         pilot.app.screen.query_one("#rank", Input).value = "32"
-        pilot.app.screen.query_one("#stash", Checkbox).value = True
+        pilot.app.screen.query_one("#stash", Tick).value = True
         assert pilot.app.screen.query_one("#name", Input).value == "cat-3"
 
     filled(link, "y", fill, "enter")

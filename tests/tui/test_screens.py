@@ -292,4 +292,4 @@ def test_a_refused_recipe_is_explained_in_the_dialogue(tmp_path: Path) -> None:
     link.answers[AddJob] = "There are no pictures [/b]."
     shown = added(link, recipe)
     assert "There are no pictures [/b]." in shown
-    assert "Add a recipe" in shown
+    assert "New run" in shown

@@ -73,7 +73,9 @@ class Figures:
             loss=sum(finite) / len(finite) if finite else None,
             loss_nonfinite=len(finite) < len(recent),
             images_per_second=speed,
-            eta_seconds=_seconds_left(job, points[-1].step, pace),
+            eta_seconds=None
+            if isinstance(job.status, Held)
+            else _seconds_left(job, points[-1].step, pace),
             seconds_per_step=pace,
             trend=self._trend(job, points),
         )

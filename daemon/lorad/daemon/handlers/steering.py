@@ -43,6 +43,9 @@ def pause_job(service: Service, request: PauseJob, actor: str) -> Accepted:
 
 
 def hold_job(service: Service, request: HoldJob, actor: str) -> Accepted:
+    job = service.store.job(request.id)
+    if can(job.state, "hold"):
+        service.queue.note(job, eta_seconds=None)  # nobody knows when it goes on
     return Accepted(job=_steered(service, request.id, "hold", actor))
 
 

@@ -1,144 +1,254 @@
-"""Adding a recipe by its path."""
+"""A new run: from a recipe's file, from another run, or from another trainer's command."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.message import Message
-from textual.widgets import Input, Static
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static, TabbedContent, TabPane, TextArea
+from textual.widgets.option_list import Option
 
 from lorad.shared.clean import clean, clean_line
-from lorad.shared.errors import RecipeError
-from lorad.shared.messages import Added, AddJob
-from lorad.shared.recipe import load_recipe
+from lorad.shared.errors import LoradError
+from lorad.shared.messages import (
+    Added,
+    AddJob,
+    AnyRequest,
+    Batch,
+    Batched,
+    CopyJob,
+    GetRecipe,
+    RecipeText,
+)
+from lorad.shared.recipe import load_recipe, parse_recipe
+from lorad.shared.recipe.changes import changed_source
+from lorad.tui.imports import import_source
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.screens.base import Dialogue
+from lorad.tui.screens.fields import pairs
+from lorad.tui.screens.settings import copy_request, told_names
+from lorad.tui.widgets.checking import CheckReport
+from lorad.tui.widgets.path import PathInput, offers
+from lorad.tui.widgets.tick import Tick
 
-CANDIDATES = 8
-
-
-def candidates(text: str) -> list[str]:
-    """Folders and recipes whose path begins like this, as it would be typed."""
-    folder, _, begun = text.rpartition("/")
-    prefix = text[: len(text) - len(begun)]
-    try:
-        entries = sorted(os.scandir(Path(folder + "/" if prefix else ".").expanduser()), key=_name)
-    except OSError:
-        return []  # a folder that is not there, or not ours: nothing to offer
-    found = []
-    for entry in entries:
-        hidden = entry.name.startswith(".") and not begun.startswith(".")
-        if hidden or not entry.name.startswith(begun):
-            continue
-        if _is_folder(entry):
-            found.append(f"{prefix}{entry.name}/")
-        elif entry.name.endswith(".toml"):
-            found.append(prefix + entry.name)
-    return found
+FIRST = {"from-file": "#path", "from-run": "#runs", "from-command": "#command"}
+"""The ways to say it, and where each begins."""
 
 
-def _shared(texts: list[str]) -> str:
-    """The letters that all begin with."""
-    shortest, longest = min(texts), max(texts)
-    same = (a == b for a, b in zip(shortest, longest, strict=False))
-    return shortest[: next((n for n, equal in enumerate(same) if not equal), len(shortest))]
+class Draft(NamedTuple):
+    """A run that could be added now."""
 
-
-def _name(entry: os.DirEntry[str]) -> tuple[bool, str]:
-    return _is_folder(entry), entry.name  # recipes first
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False  # a link into a folder that is not ours
-
-
-class PathInput(Input):
-    """Tab completes as far as it is clear."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", "complete", id="add.complete"),
-    ]
-
-    class Completed(Message):
-        """There may be more than one way to go on."""
-
-    def action_complete(self) -> None:
-        if found := candidates(self.value):
-            self.value = _shared(found)
-            self.cursor_position = len(self.value)
+    request: AnyRequest
+    recipe: str
+    folder: str
+    """Where the recipe's relative paths start."""
+    said: str = ""
+    """What there is to say about where it comes from."""
 
 
 class AddScreen(Dialogue):
-    """Yields the new job's id."""
+    """Yields the new job's id; a sweep's first."""
 
+    AUTO_FOCUS = "#path"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "close", id="add.close"),
+        Binding("escape", "dismiss(None)", "close", id="add.close", tooltip="Add nothing"),
+        Binding("ctrl+s", "submit", "add", id="add.submit", tooltip="Add it to the queue"),
+        Binding("ctrl+t", "source", "source", id="add.source", tooltip="File, run or command"),
+        Binding("ctrl+r", "check", "check", id="add.check", tooltip="Stop the check, or again"),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._recipes: dict[int, RecipeText] = {}
+        self._checks = True
+        self.report = CheckReport()
+
     def compose(self) -> ComposeResult:
-        """A path, what it could be, and what is wrong with it."""
-        with Vertical(classes="dialogue"):
-            yield Static("Add a recipe", classes="headline", markup=False)
-            yield PathInput(placeholder="recipe.toml", id="path", select_on_focus=False)
-            yield Static("", id="offers", classes="quiet", markup=False)
+        """Three ways to say it, and what `lorad check` says of it."""
+        keys = "enter add   ctrl+s add   ctrl+t source   ctrl+r check or stop   esc close"
+        with Vertical(classes="dialogue", id="new-run"):
+            yield Static("New run", classes="headline", markup=False)
+            with Container(id="halves"):
+                with Vertical(id="form"):
+                    yield from self._sources()
+                    with VerticalScroll(id="said"):
+                        yield Static("", id="remarks", classes="quiet", markup=False)
+                yield self.report
+            yield Tick("keep out of the queue for now", id="stash")
             yield Static("", id="trouble", classes="trouble", markup=False)
-            yield Static("enter add   tab complete   esc close", classes="keys", markup=False)
+            yield Static(keys, classes="keys", markup=False)
+
+    def _sources(self) -> ComposeResult:
+        with TabbedContent(id="sources"):
+            with TabPane("recipe file", id="from-file"):
+                yield PathInput(placeholder="recipe.toml", id="path", select_on_focus=False)
+                yield Static("", id="offers", classes="quiet", markup=False)
+            with TabPane("another run", id="from-run"):
+                yield OptionList(*self._runs(), id="runs", markup=False, compact=True)
+                more = "changes: learning_rate=5e-5 rank=8,16"
+                yield Input(placeholder=more, id="changes", select_on_focus=False)
+            with TabPane("command", id="from-command"):
+                hint = "paste a diffusers or kohya command, or name a file that holds one"
+                yield TextArea(id="command", placeholder=hint, compact=True)
+
+    def _runs(self) -> list[Option]:
+        jobs = sorted(self.lorad.mirror.jobs.values(), key=lambda job: -job.id)
+        return [
+            Option(Content(f"{job.id:>4}  {job.state:<9}  {clean_line(job.name, 60)}"), str(job.id))
+            for job in jobs
+        ]
 
     def on_mount(self) -> None:
-        self._offer("")
+        self.query_one("#offers", Static).update(offers(""))
 
-    @on(Input.Changed, "#path")
-    def _typed(self, event: Input.Changed) -> None:
-        self._offer(event.value)
+    # -- the form -----------------------------------------------------------------------------
+
+    @property
+    def source(self) -> str:
+        """The way that is open."""
+        return self.query_one(TabbedContent).active or "from-file"
+
+    def action_source(self) -> None:
+        """The next way."""
+        ways = list(FIRST)
+        self.query_one(TabbedContent).active = ways[(ways.index(self.source) + 1) % len(ways)]
+
+    @on(TabbedContent.TabActivated)
+    def _open(self) -> None:
+        self.query_one(FIRST[self.source]).focus()
+        self._changed()
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    @on(OptionList.OptionHighlighted)
+    def _changed(self) -> None:
+        """See what it comes to now, and have it looked over where it is something."""
+        if self.source == "from-file":
+            self.query_one("#offers", Static).update(offers(self.query_one("#path", Input).value))
         self._complain("")
+        try:
+            draft = self.draft()
+        except LoradError as error:
+            self.report.stop()
+            # A path that is half typed is no mistake yet.
+            self._remark("" if self.source == "from-file" else str(error))
+            return
+        self._remark(draft.said if draft else "")
+        if draft is None:
+            self.report.stop()
+        elif self._checks:
+            self.report.look(draft.recipe, draft.folder)
 
-    def _offer(self, text: str) -> None:
-        found = candidates(text)
-        names = [clean_line(path.rstrip("/").rpartition("/")[2], 60) for path in found]
-        lines = [
-            name + ("/" if path.endswith("/") else "")
-            for path, name in zip(found, names, strict=True)
-        ]
-        if len(lines) > CANDIDATES:
-            lines = [*lines[: CANDIDATES - 1], f"and {len(lines) - CANDIDATES + 1} more"]
-        self.query_one("#offers", Static).update("\n".join(lines))
+    def _remark(self, text: str) -> None:
+        self.query_one("#remarks", Static).update(clean(text, 2000))
 
     def _complain(self, sentence: str) -> None:
         self.query_one("#trouble", Static).update(clean(sentence, 1000))
 
-    @on(Input.Submitted, "#path")
-    def _submit(self, event: Input.Submitted) -> None:
-        path = Path(event.value.strip() or ".").expanduser().absolute()
+    def action_check(self) -> None:
+        """Look it over, or do so no longer."""
+        self._checks = not self._checks
+        if self._checks:
+            self._changed()
+        else:
+            self.report.stop("Nothing is looked over; ctrl+r has it done.")
+
+    # -- what it comes to ---------------------------------------------------------------------
+
+    def draft(self) -> Draft | None:
+        """The run that could be added now; none where nothing is said yet.
+
+        Raises:
+            RecipeError: there is none, or it cannot be used.
+        """
+        if self.source == "from-file":
+            return self._of_file()
+        return self._of_run() if self.source == "from-run" else self._of_command()
+
+    @property
+    def _stash(self) -> bool:
+        return self.query_one("#stash", Tick).value
+
+    def _of_file(self) -> Draft | None:
+        typed = self.query_one("#path", Input).value.strip()
+        path = Path(typed or ".").expanduser().absolute()
         if path.is_dir():
-            self.query_one(PathInput).action_complete()
-            self._complain(f"{event.value or 'This'} is a folder. Choose a recipe in it.")
-            return
+            return None
+        _, text = load_recipe(path)
+        folder = str(path.parent)
+        return Draft(AddJob(recipe=text, folder=folder, stash=self._stash), text, folder)
+
+    def _of_run(self) -> Draft | None:
+        option = self.query_one("#runs", OptionList).highlighted_option
+        if option is None or option.id is None:
+            return None
+        id = int(option.id)
+        if id not in self._recipes:
+            self.lorad.link.ask(GetRecipe(id=id))
+            return None
+        source = self._recipes[id]
+        recipe = parse_recipe(source.recipe)
+        changes = pairs(self.query_one("#changes", Input).value)
+        request, first = copy_request(id, recipe, changes, stash=self._stash)
+        said = ""
+        if isinstance(request, Batch):
+            said = told_names([one.name for one in request.requests if isinstance(one, CopyJob)])
+        text = changed_source(source.recipe, first, free=True)
+        return Draft(request, text, source.folder, said)
+
+    def _of_command(self) -> Draft | None:
+        typed = self.query_one("#command", TextArea).text.strip()
+        if not typed:
+            return None
+        imported = import_source(typed)
+        folder = str(Path.cwd())
+        request = AddJob(recipe=imported.recipe, folder=folder, stash=self._stash)
+        said = "\n".join([f"Its relative paths start at {folder}.", *imported.remarks])
+        return Draft(request, imported.recipe, folder, said)
+
+    # -- adding -------------------------------------------------------------------------------
+
+    @on(Input.Submitted)
+    @on(OptionList.OptionSelected)
+    def action_submit(self) -> None:
+        """Add it."""
         try:
-            _, text = load_recipe(path)
-        except RecipeError as error:
+            draft = self.draft()
+        except LoradError as error:
             self._complain(str(error))
             return
-        self.lorad.link.ask(AddJob(recipe=text, folder=str(path.parent)))
+        if draft is not None:
+            self.lorad.link.ask(draft.request)
+        elif self.source == "from-file":
+            path = self.query_one(PathInput)
+            path.action_complete()
+            self._complain(f"{path.value or 'This'} is a folder. Choose a recipe in it.")
 
     def answered(self, event: Answered) -> bool:
-        """It is in the queue."""
-        if isinstance(event.reply, Added):
-            self.dismiss(event.reply.job.id)
-            return True
-        return False
+        """A recipe that was asked for, or it is in the queue."""
+        reply = event.reply
+        if isinstance(reply, RecipeText) and isinstance(event.request, GetRecipe):
+            self._recipes[event.request.id] = reply
+            self._changed()
+        elif isinstance(reply, Added):
+            self.dismiss(reply.job.id)
+        elif isinstance(reply, Batched):
+            jobs = [one.job for one in reply.replies if isinstance(one, Added)]
+            self.lorad.tell(told_names([job.name for job in jobs]))
+            self.dismiss(jobs[0].id if jobs else None)
+        else:
+            return False
+        return True
 
     def declined(self, event: Declined) -> bool:
         """The daemon's sentence, where it is looked for."""
-        if isinstance(event.request, AddJob):
+        if isinstance(event.request, AddJob | CopyJob | Batch | GetRecipe):
             self._complain(event.sentence)
             return True
         return False

@@ -8,8 +8,8 @@ import msgspec
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.widgets import Checkbox, Input, Static, TextArea
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Static, TextArea
 
 from lorad.shared.clean import clean, clean_line
 from lorad.shared.errors import LoradError
@@ -25,11 +25,12 @@ from lorad.shared.messages import (
     SetJob,
 )
 from lorad.shared.recipe import Recipe, parse_recipe
-from lorad.shared.recipe.changes import apply_changes
+from lorad.shared.recipe.changes import apply_changes, plain_changes
 from lorad.shared.recipe.copies import free_name, is_sweep, variants
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.screens.base import Dialogue
 from lorad.tui.screens.fields import Fields
+from lorad.tui.widgets.tick import Tick
 
 SHOWN = 3
 """Names of a sweep that are told; the others are counted."""
@@ -165,11 +166,13 @@ class CopyScreen(ChangeScreen):
         self._free = free_name(self._job.name, {j.name for j in self.lorad.mirror.jobs.values()})
         note = "Several values, with commas between them, make a job each."
         yield Static(note, classes="quiet", markup=False)
-        yield Input(self._free, id="name", select_on_focus=False)
+        with Horizontal(classes="row"):
+            yield Static("name", classes="label", markup=False)
+            yield Input(self._free, id="name", select_on_focus=False)
 
     def below(self) -> ComposeResult:
         """Whether it waits, and what comes of it."""
-        yield Checkbox("keep out of the queue for now", id="stash", compact=True)
+        yield Tick("keep out of the queue for now", id="stash")
         yield Static("", id="preview", classes="quiet", markup=False)
 
     @on(Input.Changed)
@@ -179,7 +182,9 @@ class CopyScreen(ChangeScreen):
             try:
                 changes = self.query_one(Fields).changes()
                 if is_sweep(changes):
-                    text = _told([one.name for one in variants(self._named(self._recipe), changes)])
+                    text = told_names(
+                        [one.name for one in variants(self._named(self._recipe), changes)]
+                    )
             except LoradError:
                 pass  # half typed: it is told when somebody says do it
         self.query_one("#preview", Static).update(text)
@@ -191,23 +196,18 @@ class CopyScreen(ChangeScreen):
 
     def request(self, recipe: Recipe, changes: dict[str, str]) -> OneRequest | Batch | None:
         """One copy, or a batch of them."""
-        id, stash = self._job.id, self.query_one("#stash", Checkbox).value
-        if is_sweep(changes):
-            found = variants(self._named(recipe), changes)
-            copies: list[OneRequest] = [
-                CopyJob(id=id, changes=changed, name=name, stash=stash) for name, changed in found
-            ]
-            return Batch(requests=copies)
-        apply_changes(recipe, changes, free=True)
+        stash = self.query_one("#stash", Tick).value
         name = self.query_one("#name", Input).value.strip()
-        return CopyJob(id=id, changes=changes, name=name, stash=stash)
+        if is_sweep(changes):
+            recipe = self._named(recipe)
+        return copy_request(self._job.id, recipe, changes, name=name, stash=stash)[0]
 
     def answered(self, event: Answered) -> bool:
         """They are in the queue."""
         reply = event.reply
         if isinstance(reply, Batched):
             jobs = [one.job for one in reply.replies if isinstance(one, Added)]
-            self.lorad.tell(_told([job.name for job in jobs]))
+            self.lorad.tell(told_names([job.name for job in jobs]))
             self.dismiss(jobs[0].id if jobs else None)
             return True
         if isinstance(reply, Added):
@@ -216,6 +216,26 @@ class CopyScreen(ChangeScreen):
         return super().answered(event)
 
 
-def _told(names: list[str]) -> str:
+def copy_request(
+    job_id: int, recipe: Recipe, changes: dict[str, str], *, name: str = "", stash: bool = False
+) -> tuple[CopyJob | Batch, dict[str, str]]:
+    """A copy, or a batch of them where a key has several values; and the first one's changes.
+
+    Raises:
+        RecipeError: the recipe does not take it.
+    """
+    if not is_sweep(changes):
+        full = plain_changes(recipe, changes, free=True)
+        apply_changes(recipe, changes, free=True)
+        return CopyJob(id=job_id, changes=changes, name=name, stash=stash), full
+    found = variants(recipe, changes)
+    copies: list[OneRequest] = [
+        CopyJob(id=job_id, changes=one.changes, name=one.name, stash=stash) for one in found
+    ]
+    return Batch(requests=copies), found[0].changes
+
+
+def told_names(names: list[str]) -> str:
+    """How many jobs there are now, and some of their names."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{len(names)} jobs: {', '.join(map(clean_line, names[:SHOWN]))}{more}"

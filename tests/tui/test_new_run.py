@@ -158,7 +158,7 @@ def test_a_command_of_another_trainer(tmp_path: Path, monkeypatch: pytest.Monkey
         assert isinstance(pilot.app.screen, MainScreen)
 
     form(link, 2, act)
-    (request,) = link.asked
+    request = link.asked[-1]
     assert isinstance(request, AddJob)
     assert request.folder == str(tmp_path)
     recipe = parse_recipe(request.recipe)

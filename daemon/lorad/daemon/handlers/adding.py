@@ -100,8 +100,9 @@ def _claim_exactly(service: Service, folder: Path) -> Path:
 
 
 def _made(service: Service, folder: Path) -> Path:
+    if not folder.exists():
+        service.store.after_rollback(lambda: remove_empty(folder))
     service.make_output(folder)
-    service.store.after_rollback(lambda: remove_empty(folder))
     return folder
 
 

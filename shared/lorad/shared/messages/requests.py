@@ -279,6 +279,7 @@ class Batch(Request, frozen=True, tag="batch"):
     """All of these in their order, or none."""
 
     requests: list[OneRequest]
+    """Any that change jobs; no other batch, `Undo` or `ShutDown`."""
 
 
 class GetLogLines(JobRequest, frozen=True, tag="get_log_lines"):

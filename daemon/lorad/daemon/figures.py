@@ -17,6 +17,7 @@ from lorad.daemon.store import Store
 from lorad.daemon.telemetry import Gauges
 from lorad.shared.errors import RecipeError
 from lorad.shared.jobs import (
+    Held,
     Job,
 )
 from lorad.shared.messages import Event as Message

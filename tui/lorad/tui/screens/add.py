@@ -30,8 +30,8 @@ from lorad.shared.recipe.changes import changed_source
 from lorad.tui.imports import import_source
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.screens.base import Dialogue
+from lorad.tui.screens.change import copy_request, told_names
 from lorad.tui.screens.fields import pairs
-from lorad.tui.screens.settings import copy_request, told_names
 from lorad.tui.widgets.checking import CheckReport
 from lorad.tui.widgets.path import PathInput, offers
 from lorad.tui.widgets.tick import Tick

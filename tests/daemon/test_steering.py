@@ -19,11 +19,13 @@ from lorad.shared.messages import (
     CancelJob,
     EnqueueJob,
     GetChart,
+    GetMarks,
     GetMetrics,
     GetNotes,
     GetRecipe,
     GetStatus,
     JobChanged,
+    MarkAdded,
     NoteAdded,
     PauseJob,
     RestartJob,
@@ -375,3 +377,56 @@ def test_what_a_run_left_behind_is_ended(make: Make, tmp_path: Path, adopted: bo
     daemon.client().ask(PauseJob(id=job.id))
     daemon.wait_state(job.id, "paused")
     eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_what_happens_is_marked_on_the_curves_and_the_cards_are_kept_by_step(
+    make: Make, tmp_path: Path
+) -> None:
+    daemon = make(MARKED, LORAD_FAKE_GPUS="1")
+    client = daemon.client()
+    watch = client.watch(job_topic(1, "notes"))
+    watch.wait_attached(5)
+    job = add(daemon, tmp_path)
+    eventually(lambda: client.ask(GetMarks(id=job.id)).marks)
+    assert client.ask(GetChart(id=job.id, width=9)).lines["loss"][-1].step == 2
+    client.ask(PauseJob(id=job.id))
+    daemon.wait_state(job.id, "paused")
+    client.ask(ResumeJob(id=job.id))
+    daemon.wait_state(job.id, "running")
+    marks = eventually(lambda: len(m := client.ask(GetMarks(id=job.id)).marks) >= 4 and m)
+    assert [(mark.step, mark.kind) for mark in marks] == [
+        (2, "nonfinite"), (2, "paused"), (2, "resumed"), (2, "saved"),
+    ]  # fmt: skip
+    told = [event.event for _ in range(5) if (event := watch.receive(2))]
+    kinds = [event.mark.kind for event in told if isinstance(event, MarkAdded)]
+    assert kinds[:3] == ["saved", "paused", "resumed"]
+    watch.close()
+    request = GetChart(id=job.id, width=9, metrics=["loss", "gpu_power", "validation_loss"])
+    lines = eventually(lambda: len((n := client.ask(request).lines)["loss"]) == 4 and n)
+    assert [column.step for column in lines["loss"]] == [1, 2, 3, 4], "they grow while one looks"
+    assert lines["gpu_power"][0].last == 20.0
+    assert "validation_loss" not in lines
+    zoomed = client.ask(GetChart(id=job.id, width=9, first=2.0, last=3.0)).lines["loss"]
+    assert [column.step for column in zoomed] == [2, 3]
+    client.ask(CancelJob(id=job.id))
+    daemon.wait_state(job.id, "cancelled")
+    client.ask(RestartJob(id=job.id))
+    assert not client.ask(GetMarks(id=job.id)).marks
+    assert not client.ask(request).lines
+
+
+MARKED = """
+def train(task, line):
+    again = pathlib.Path(task.folder) / "again"
+    begin = 1 if task.fresh else 3
+    line.report(ReadyReport(step=begin, last_step=40))
+    if not (task.fresh and again.exists()):
+        line.report(point(begin), point(begin + 1))
+        if task.fresh:
+            line.report(SavedReport(step=2))
+            line.report(NoteReport(step=2, kind="nonfinite", text="The loss is NaN."))
+        again.touch()
+    while line.wanted == "run":
+        time.sleep(0.01)
+    return EndReport(outcome="yielded")
+"""

@@ -305,3 +305,15 @@ def test_the_order_is_by_what_people_look_for() -> None:
     assert [j.id for j in in_order(jobs)] == [7, 6, 5, 4, 3, 2, 1]
     assert place({j.id: j for j in jobs}, 5) == 2
     assert place({j.id: j for j in jobs}, 7) is None
+
+
+def test_a_look_taken_again_leaves_nothing_of_the_first() -> None:
+    seen = watching(200)
+    for step, loss in ((100, 0.9), (200, 0.8)):
+        event = ValidationAdded(id=1, validation=Validation(step=step, loss=loss, best=False))
+        seen, _ = apply(seen, METRICS, 0, event)
+    again = ValidationAdded(id=1, validation=Validation(step=200, loss=0.7, best=True))
+    seen, _ = apply(seen, METRICS, 0, again)
+    assert seen.detail is not None
+    looks = seen.detail.curve("validation_loss").columns
+    assert [(one.step, one.last) for one in looks] == [(100, 0.9), (200, 0.7)]

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from lorad.daemon.series import SMOOTHING_SHARE, Series, Window
+from lorad.shared.jobs import Gpu, Job
+from lorad.shared.lifecycle import Event
 from lorad.shared.messages import (
     OF_CARDS,
     OF_STEPS,
     Chart,
     Column,
     GetChart,
+    MarkKind,
     Metric,
     Point,
     Validation,
 )
+from lorad.shared.metrics import of_cards
 
 KEPT_POINTS = 2_000_000
 """Of all jobs together, about 60 bytes each; the newest job that was asked for is kept anyway."""
@@ -30,7 +35,7 @@ Row = tuple[Any, ...]
 """A step, its time, and figures; none for what is no number."""
 
 
-class Source(Protocol):
+class Records(Protocol):
     """What is on the disk of a job."""
 
     def point_rows(self, job_id: int) -> Iterable[Sequence[Row]]:
@@ -41,6 +46,12 @@ class Source(Protocol):
 
     def validations(self, job_id: int, after: int, limit: int) -> list[Validation]:
         """Looks after a step, in order."""
+
+    def add_gauges(self, job_id: int, step: int, time: float, figures: dict[Metric, float]) -> None:
+        """The run's cards at a step."""
+
+    def after_commit(self, effect: Callable[[], object]) -> None:
+        """Do this when what is being stored is on the disk."""
 
 
 class Curves:
@@ -78,14 +89,14 @@ class Curves:
         self.gauges.extend([step], [time], {name: [figures[name]] for name in OF_CARDS})
 
 
-def load(source: Source, job_id: int) -> Curves:
+def load(records: Records, job_id: int) -> Curves:
     """What is on the disk.
 
     A resumed run has old steps beyond its own, which it has not taken again yet. They are older
     than its newest one, and are left out.
     """
     curves = Curves()
-    for rows in source.point_rows(job_id):
+    for rows in records.point_rows(job_id):
         _extend(curves.points, OF_STEPS, rows)
     times = curves.points.times
     if times:
@@ -93,8 +104,8 @@ def load(source: Source, job_id: int) -> Curves:
         if newest + 1 < len(times):
             curves.points.cut(curves.points.steps[newest + 1])
     end = curves.points.steps[-1] if curves.points else 0
-    _extend(curves.gauges, OF_CARDS, [r for r in source.gauge_rows(job_id) if r[0] <= end])
-    looks = [look for look in source.validations(job_id, -1, 1 << 40) if look.step <= end]
+    _extend(curves.gauges, OF_CARDS, [r for r in records.gauge_rows(job_id) if r[0] <= end])
+    looks = [look for look in records.validations(job_id, -1, 1 << 40) if look.step <= end]
     places = [min(len(times) - 1, max(0, curves.points.place(look.step) - 1)) for look in looks]
     curves.looks.extend(
         [look.step for look in looks],
@@ -129,8 +140,8 @@ def _rising(points: Sequence[Point]) -> Iterable[Sequence[Point]]:
 class Charts:
     """The curves of a few jobs: read at the first question, then kept up to date."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, records: Records) -> None:
+        self._records = records
         self._kept: dict[int, Curves] = {}
         """The one asked for last is the last."""
         self._gauged: dict[int, tuple[float, float]] = {}
@@ -140,7 +151,7 @@ class Charts:
         """The job's curves; others are forgotten where there are too many points."""
         curves = self._kept.pop(job_id, None)
         if curves is None:
-            curves = load(self._source, job_id)
+            curves = load(self._records, job_id)
         self._kept[job_id] = curves
         while len(self._kept) > 1 and sum(map(len, self._kept.values())) > KEPT_POINTS:
             self._kept.pop(next(iter(self._kept)))
@@ -150,6 +161,32 @@ class Charts:
         """The job's curves, if somebody looked at them: what is not kept needs no news."""
         return self._kept.get(job_id)
 
+    def note_points(self, job: Job, points: Sequence[Point], gpus: Sequence[Gpu]) -> None:
+        """Let the curves that somebody looks at grow, and keep what the cards do meanwhile."""
+        step, now = points[-1].step, time.time()
+        figures = of_cards(gpus, job.process.gpus) if job.process else None
+        if figures and not self.gauges_due(job.id, now):
+            figures = None
+        if figures:
+            self._records.add_gauges(job.id, step, now, figures)
+
+        def grow() -> None:
+            if curves := self.known(job.id):
+                curves.add_points(points)
+                if figures:
+                    curves.add_gauges(step, now, figures)
+
+        self._records.after_commit(grow)
+
+    def note_look(self, job_id: int, look: Validation) -> None:
+        """A look at what is held out, which is being stored."""
+
+        def grow() -> None:
+            if curves := self.known(job_id):
+                curves.add_look(look)
+
+        self._records.after_commit(grow)
+
     def forget(self, job_id: int) -> None:
         """The job begins again, or is gone."""
         self._kept.pop(job_id, None)
@@ -158,7 +195,7 @@ class Charts:
     def gauges_due(self, job_id: int, now: float) -> bool:
         """Whether to keep the gauges again: once a second, less often in a long run."""
         if job_id not in self._gauged:
-            times = [row[1] for row in self._source.gauge_rows(job_id)]
+            times = [row[1] for row in self._records.gauge_rows(job_id)]
             self._gauged[job_id] = (min(times, default=now), max(times, default=-math.inf))
         first, last = self._gauged[job_id]
         period = max(PERIOD_SECONDS, (now - first) / SPARSE)
@@ -190,3 +227,10 @@ class Charts:
 
 def _finite(value: float | None) -> float | None:
     return value if value is None or math.isfinite(value) else None
+
+
+def mark_of(job: Job, event: Event) -> MarkKind | None:
+    """What a change of state is on the job's curves; none where they know nothing of it."""
+    if event == "died" or event == "failed":
+        return event
+    return "paused" if job.state == "paused" else None

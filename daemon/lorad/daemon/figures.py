@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections import deque
 from typing import Any
 
@@ -25,10 +24,8 @@ from lorad.shared.messages import (
     Mark,
     MarkAdded,
     Point,
-    Validation,
     job_topic,
 )
-from lorad.shared.metrics import of_cards
 from lorad.shared.recipe import Recipe, Train, parse_recipe
 from lorad.shared.recipe.changes import apply_changes
 
@@ -57,7 +54,7 @@ class Figures:
     def note_points(self, job: Job, points: list[Point]) -> Job:
         """Store steps, and the figures that the queue shows of them."""
         self.store.add_points(job.id, points)
-        self._chart_points(job, points)
+        self.charts.note_points(job, points, self.gauges.newest.gpus)
         if job.id not in self._recent:
             known = self.store.points_up_to(job.id, points[-1].step, RECENT)
             self._recent[job.id] = deque(known, maxlen=RECENT)
@@ -99,32 +96,6 @@ class Figures:
         """The job at the step from which its run goes on."""
         shown = trend.cut(job.progress.trend, job.progress.step, step)
         return self.note(job, step=step, trend=shown)
-
-    def _chart_points(self, job: Job, points: list[Point]) -> None:
-        """Let the curves that somebody looks at grow, and keep what the cards do meanwhile."""
-        process, step, now = job.process, points[-1].step, time.time()
-        figures = process and of_cards(self.gauges.newest.gpus, process.gpus)
-        due = figures and self.charts.gauges_due(job.id, now)
-        if figures and due:
-            self.store.add_gauges(job.id, step, now, figures)
-
-        def grow() -> None:
-            if curves := self.charts.known(job.id):
-                curves.add_points(points)
-                if figures and due:
-                    curves.add_gauges(step, now, figures)
-
-        self.store.after_commit(grow)
-
-    def note_look(self, job: Job, look: Validation) -> None:
-        """Store a look at what is held out."""
-        self.store.add_validation(job.id, look)
-
-        def grow() -> None:
-            if curves := self.charts.known(job.id):
-                curves.add_look(look)
-
-        self.store.after_commit(grow)
 
     def mark(self, job_id: int, mark: Mark) -> None:
         """Store and tell of something on the job's curves."""

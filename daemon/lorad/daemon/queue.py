@@ -8,10 +8,11 @@ from collections.abc import Mapping
 
 from lorad.daemon import scheduler
 from lorad.daemon.board import Need, Now, memory_held
+from lorad.daemon.chart import mark_of
 from lorad.daemon.events import Events
 from lorad.daemon.failing import stop_group, try_again
 from lorad.daemon.figures import Figures
-from lorad.daemon.statuses import mark_of, status_after, wants_cancel
+from lorad.daemon.statuses import status_after, wants_cancel
 from lorad.daemon.store import Store
 from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges

@@ -210,6 +210,8 @@ class Runs:
             case ReadyReport():
                 queue.store.mark_begun(job.id)
                 if isinstance(job.status, Starting):
+                    if report.step > 1:
+                        queue.mark(job.id, Mark(step=report.step - 1, kind="resumed"))
                     return queue.change(job, "ready", actor="run")
             case FinishReport():
                 if isinstance(job.status, Running | Held | Pausing):
@@ -229,7 +231,8 @@ class Runs:
                 queue.publish(job_topic(id, "notes"), NoteAdded(id=id, note=note))
                 return queue.note(job, note=note.text)
         look = Validation(step=report.step, loss=report.loss, best=report.best)
-        queue.note_look(job, look)
+        queue.store.add_validation(id, look)
+        queue.charts.note_look(id, look)
         queue.publish(job_topic(id, "metrics"), ValidationAdded(id=id, validation=look))
         best = look.step if look.best else job.progress.best_step
         loss = look.loss if math.isfinite(look.loss) else None

@@ -1,4 +1,4 @@
-"""The status that an event leads to, and its mark on a job's curves. Values in, values out."""
+"""The status that an event leads to, with the data that it has. Values in, values out."""
 
 from __future__ import annotations
 
@@ -22,9 +22,6 @@ from lorad.shared.jobs import (
     Status,
 )
 from lorad.shared.lifecycle import Event, next_state
-from lorad.shared.messages import (
-    MarkKind,
-)
 
 
 def wants_cancel(job: Job) -> bool:
@@ -71,12 +68,3 @@ def _with_process(state: State, event: Event, cause: str, process: Process) -> S
         case "pausing":
             return Pausing(process=process, cause=cause)
     return Finishing(process=process, outcome="cancelled" if event == "cancel" else "done")
-
-
-def mark_of(job: Job, event: Event) -> MarkKind | None:
-    """What a change of state is on the job's curves; none where they know nothing of it."""
-    if event == "died" or event == "failed":
-        return event
-    if event == "ready":
-        return "resumed" if job.progress.step else None
-    return "paused" if job.state == "paused" else None

@@ -33,14 +33,17 @@ class Curve:
 EMPTY_CURVE = Curve()
 
 
-def add_value(curve: Curve, step: int, value: float) -> Curve:
+def add_value(curve: Curve, step: int, value: float, *, sparse: bool = False) -> Curve:
     """One more step; one that was there already replaces all from it on.
 
-    A run that died goes on from its checkpoint and takes some steps again.
+    A run that died goes on from its checkpoint and takes some steps again. `sparse`: not every
+    step has a value, so a column that ends behind the step need not reach before it.
     """
     columns = curve.columns
     if columns and step <= columns[-1].step:
         columns = _cut(columns, step)
+        if sparse and columns and columns[-1] not in curve.columns:
+            columns = columns[:-1]
     columns = (*columns, _column(step, value, columns[-1] if columns else None))
     if len(columns) > 2 * CURVE_COLUMNS:
         columns = condense(columns, CURVE_COLUMNS)

@@ -153,10 +153,10 @@ def _machine_sampled(mirror: Mirror, event: MachineSampled) -> Mirror:
     job = mirror.jobs.get(detail.id) if detail else None
     if detail is None or job is None or detail.newest is None or job.process is None:
         return mirror
-    figures = of_cards(event.gpus, job.process.gpus)
-    if figures is None:
-        return mirror
-    return replace(mirror, detail=grown(detail, detail.newest.step, figures))
+    figures, step = of_cards(event.gpus, job.process.gpus), detail.newest.step
+    if figures is None or detail.curve("gpu_memory").last_step == step:
+        return mirror  # once a step, as the daemon keeps them
+    return replace(mirror, detail=grown(detail, step, figures))
 
 
 def _log_appended(detail: Detail, event: LogAppended) -> tuple[Detail, Needs]:

@@ -165,7 +165,7 @@ def bounded(
 def grown(detail: Detail, step: int, figures: Mapping[Metric, float]) -> Detail:
     """The curves that are drawn, with one more step."""
     more = {
-        metric: add_value(detail.curve(metric), step, value)
+        metric: add_value(detail.curve(metric), step, value, sparse=metric not in OF_STEPS)
         for metric, value in figures.items()
         if metric in detail.metrics
     }

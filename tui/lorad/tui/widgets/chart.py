@@ -154,9 +154,9 @@ class MetricChart(Painting, can_focus=True):
     def action_cursor(self, cells: int) -> None:
         """One cell further; beyond the newest step there is no cursor."""
         frame = self._frame()
-        if frame is None:
-            return
         columns = self._columns()
+        if frame is None or not columns or (self.plot.cursor is None and cells > 0):
+            return
         last = columns[-1].step
         step = last if self.plot.cursor is None else self.plot.cursor
         at = next((place(column) for column in columns if column.step >= step), place(columns[-1]))

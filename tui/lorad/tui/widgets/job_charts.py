@@ -18,6 +18,8 @@ from lorad.tui.widgets.drawing import Line
 from lorad.tui.widgets.plot import place
 from lorad.tui.widgets.view import Reach, View
 
+ALONG: tuple[Metric, ...] = ("validation_loss",)
+"""Drawn over the loss."""
 AGAIN_SECONDS = 5.0
 """At least this long until a window that grows is asked for again."""
 AGAIN_PARTS = 50
@@ -89,7 +91,7 @@ class JobCharts(ChartGrid):
         request = GetChart(
             id=self._job.id,
             width=min(CURVE_COLUMNS, width),
-            metrics=[metric for metric in self.charts],
+            metrics=list(dict.fromkeys((*self.charts, *ALONG))),
             first=view.first,
             last=view.last,
             axis=view.axis,

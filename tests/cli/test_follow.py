@@ -80,22 +80,26 @@ def test_a_job_that_is_removed_is_no_success(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == "Job 3 (mono) was removed.\n"
 
 
+def is_paused(then: jobs.Job, job: jobs.Job) -> bool:
+    return job.state == "paused"
+
+
 def test_pause_returns_when_it_is_paused() -> None:
     pausing = make_job(jobs.Pausing(process=PROCESS))
     paused = make_job(jobs.Paused())
     daemon = client(pausing, paused, make_job())
-    assert _steer.wait_for(daemon, pausing, frozenset({"paused"})) is paused
+    assert _steer.wait_for(daemon, pausing, is_paused) is paused
 
 
 def test_pause_returns_when_the_job_was_quicker() -> None:
     done = make_job(jobs.Done(finished=1.0))
     daemon = client(make_job(jobs.Pausing(process=PROCESS)), done, make_job())
-    assert _steer.wait_for(daemon, make_job(), frozenset({"paused"})) is done
+    assert _steer.wait_for(daemon, make_job(), is_paused) is done
 
 
 def test_what_is_so_already_is_not_waited_for() -> None:
     paused = make_job(jobs.Paused())
-    assert _steer.wait_for(client(), paused, frozenset({"paused"})) is paused
+    assert _steer.wait_for(client(), paused, is_paused) is paused
 
 
 # -- following ------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def point(step):
                                    grad_norm=1.0, images_per_second=4.0))
 """
 WAIT = """
-def train(task, line):
+def train(task, line, looking=None):
     say(task, "task", task.recipe.train.learning_rate, task.revision)
     line.report(ReadyReport(step=1, last_step=40), point(1))
     told = "run"

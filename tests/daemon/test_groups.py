@@ -40,7 +40,7 @@ from .scripted import RECIPE, add, said, scripted
 Make = Callable[..., Daemon]
 
 FILE = """
-def train(task, line):
+def train(task, line, looking=None):
     say(task, os.environ.get("CUDA_VISIBLE_DEVICES", "none"))
     line.report(ReadyReport(step=1, last_step=40), point(1))
     order = pathlib.Path(task.recipe_folder) / f"end-{task.id}"
@@ -445,14 +445,14 @@ def test_without_retries_a_failure_is_the_end(make: Make, tmp_path: Path) -> Non
 
 
 LEAVES = """
-def train(task, line):
+def train(task, line, looking=None):
     line.report(ReadyReport(step=1, last_step=40), point(1))
     while line.wanted == "run":
         time.sleep(0.01)
     raise RuntimeError("It broke")
 """
 DIES = """
-def train(task, line):
+def train(task, line, looking=None):
     say(task, "here")
     os._exit(9)
 """

@@ -183,7 +183,7 @@ def test_only_the_run_knows_how_long_epochs_are(make: Make, tmp_path: Path) -> N
 
 
 LOOKS = """
-def train(task, line):
+def train(task, line, looking=None):
     line.report(ReadyReport(step=1, last_step=40))
     for step in (1, 2, 3):
         line.report(point(step))
@@ -242,7 +242,7 @@ class Unsteady(LoradError):
     \"\"\"The loss was no number three times.\"\"\"
     pauses = True
 
-def train(task, line):
+def train(task, line, looking=None):
     line.report(ReadyReport(step=1, last_step=40), point(1))
     if task.recipe.train.learning_rate == 0.5:
         raise Unsteady
@@ -266,7 +266,7 @@ def test_a_run_may_pause_with_a_cause_and_be_done_with_one(make: Make, tmp_path:
 # -- several cards ------------------------------------------------------------------------------
 
 CARDS = """
-def train(task, line):
+def train(task, line, looking=None):
     say(task, os.environ.get("CUDA_VISIBLE_DEVICES", "none"))
     line.report(ReadyReport(step=1, last_step=40), point(1))
     while line.wanted == "run":
@@ -309,7 +309,7 @@ def test_more_cards_than_there_are_are_refused_at_once(make: Make, tmp_path: Pat
 
 
 TICKING = """
-def train(task, line):
+def train(task, line, looking=None):
     line.report(ReadyReport(step=1, last_step=40))
     step = 0
     while line.wanted == "run":
@@ -340,7 +340,7 @@ def test_a_run_whose_recipe_no_lorad_reads_fails_with_its_sentence(
 
 
 CHILD = """
-def train(task, line):
+def train(task, line, looking=None):
     child = subprocess.Popen(["sleep", "600"], start_new_session=True)
     say(task, child.pid)
     line.report(ReadyReport(step=1, last_step=40), point(1))
@@ -416,7 +416,7 @@ def test_what_happens_is_marked_on_the_curves_and_the_cards_are_kept_by_step(
 
 
 MARKED = """
-def train(task, line):
+def train(task, line, looking=None):
     again = pathlib.Path(task.folder) / "again"
     begin = 1 if task.fresh else 3
     line.report(ReadyReport(step=begin, last_step=40))

@@ -336,7 +336,7 @@ def test_a_database_of_version_2_is_taken_over(tmp_path: Path) -> None:
     assert (job.group, job.after, job.start_after, job.gpus, job.retries) == (
         "default", (), None, (), 0,
     )  # fmt: skip
-    assert store.recipe(2) == (TEXT, "/r", {"x": "1"}, 1, 2)
+    assert store.recipe(2) == (TEXT, "/r", {"x": "1"}, 1, 2, 0)
     assert store.groups() == [Group(name="default")]
     assert not store.draining()
     store.close()

@@ -114,4 +114,11 @@ def test_a_checkpoint_when_somebody_asks(make: Make, tmp_path: Path) -> None:
     client.ask(ResumeJob(id=job.id))
     eventually(lambda: said(job)[-1].startswith("task"))
     daemon.wait_state(job.id, "running")
-    assert said(job)[-1].startswith("task"), "what was saved already is not asked for again"
+    daemon.kill()
+    daemon.start()
+    client = daemon.client()
+    client.ask(HoldJob(id=job.id))
+    eventually(lambda: "hold" in said(job)[-2:])  # it has met this daemon
+    client.ask(SaveJob(id=job.id))
+    eventually(lambda: said(job)[-1] == "save 3")
+    assert said(job)[-2] == "hold", "what was saved already is not asked for again"

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import termios
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +24,8 @@ class Terminal:
         self._command = command
         self._env = {**env, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         self._chunks: list[bytes] = []
+        self.heard: list[tuple[float, int]] = []
+        """When how many bytes came."""
 
     @property
     def text(self) -> str:
@@ -52,6 +55,7 @@ class Terminal:
             if not data:
                 return
             self._chunks.append(data)
+            self.heard.append((time.time(), len(data)))
 
     def hang_up(self) -> None:
         """As an SSH connection that breaks."""

@@ -27,6 +27,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import quality
+from chart import chart
 from many import COUNT, many
 from overview import overview
 from reference import STEPS, Reference, beside_reference, lorad, put_pictures
@@ -176,6 +177,7 @@ BENCHES: dict[str, Callable[[Path], str]] = {
     "where": where,
     "data": data,
     "overview": overview,
+    "chart": chart,
 }
 
 

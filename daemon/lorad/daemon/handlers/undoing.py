@@ -35,6 +35,7 @@ from lorad.shared.messages import (
     Undo,
     Undoable,
     Undone,
+    UpdateJob,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ DONE_TO: dict[type[AnyRequest], str] = {
     MoveJob: "moved",
     SetPriority: "given another priority",
     SetJob: "changed",
+    UpdateJob: "updated",
     StashJob: "stashed",
     EnqueueJob: "enqueued",
     ResumeJob: "resumed",

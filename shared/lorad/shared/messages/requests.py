@@ -271,6 +271,7 @@ OneRequest = (
     | SaveJob
     | RemoveJob
     | CopyJob
+    | UpdateJob
 )
 """What a batch is made of."""
 

@@ -31,6 +31,7 @@ from lorad.tui.widgets.samples import SampleGrid
 
 HINTS = (
     ("a", "add"),
+    ("enter", "curves"),
     ("p", "pause/resume"),
     ("x", "cancel"),
     ("s", "samples"),

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 
-from lorad.shared.errors import LoradError
 from lorad.shared.jobs import Job
-from lorad.shared.messages import Changed, UpdateJob
+from lorad.shared.messages import UpdateJob
 from lorad.tui import format
-from lorad.tui.cli import complain
-from lorad.tui.commands._arguments import add_ids, add_json, connect, title
-from lorad.tui.commands._steer import show
+from lorad.tui.commands._arguments import add_ids, add_json, title
+from lorad.tui.commands._steer import arrange
 from lorad.tui.commands._terms import add_terms, fields
 
 
@@ -25,22 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask for each; one that is refused keeps none from the rest."""
+    """Ask for it."""
     terms = fields(args)
     if not terms:
         args.usage_error("say what to change, such as --group")
-    code, jobs = 0, []
-    with connect() as daemon:
-        for job_id in args.ids:
-            try:
-                reply = daemon.ask(UpdateJob(id=job_id, **terms))
-                assert isinstance(reply, Changed), reply
-                jobs.append(reply.job)
-            except LoradError as error:
-                complain(str(error))
-                code = max(code, error.exit_code)
-    show(args, jobs, sentence)
-    return code
+    requests = [UpdateJob(id=job_id, **terms) for job_id in dict.fromkeys(args.ids)]
+    return arrange(args, requests, sentence)
 
 
 def sentence(job: Job) -> str:

@@ -270,6 +270,7 @@ def test_a_run_holds_its_part_and_clears_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = small_recipe(tmp_path, steps=2)
+    run(recipe, tmp_path / "first", Line())
     paths = aged(tmp_path / "cache")
     monkeypatch.setenv("LORAD_CACHE_GIB", "1e-6")
     during: list[set[Path]] = []

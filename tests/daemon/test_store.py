@@ -120,6 +120,20 @@ def test_samples(store: Store) -> None:
     shown = [(p.step, p.index) for p in store.samples(job.id, newest=False)]
     assert shown == [(0, 0), (0, 1), (5, 0)]
     assert [p.step for p in store.samples(job.id, newest=True)] == [5]
+    assert store.sample(job.id, 0, 1) == picture(0, 1)
+    assert store.sample(job.id, 5, 1) is None
+
+
+def test_the_base_model_stays_among_the_newest_pictures(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lorad.daemon.reported.MAX_PICTURES", 4)
+    job = add(store, new(), "t")
+    for step in range(0, 50, 10):
+        for index in (0, 1):
+            store.add_sample(job.id, picture(step, index))
+    shown = [(p.step, p.index) for p in store.samples(job.id, newest=False)]
+    assert shown == [(0, 0), (0, 1), (40, 0), (40, 1)]
 
 
 def test_changes_are_kept_and_logged(store: Store) -> None:

@@ -78,10 +78,21 @@ class Reported(Database):
         found = self._db.execute(
             "SELECT picture FROM samples WHERE job = ?1 AND (NOT ?2 OR step ="
             " (SELECT max(step) FROM samples WHERE job = ?1))"
-            " ORDER BY step DESC, number DESC LIMIT ?3",
+            # The first step's before all others: the base model is what each is compared with.
+            " ORDER BY NOT ?2 AND step = (SELECT min(step) FROM samples WHERE job = ?1) DESC,"
+            " step DESC, number DESC LIMIT ?3",
             (job_id, newest, MAX_PICTURES),
         ).fetchall()
-        return [rows.pictures.decode(row[0]) for row in reversed(found)]
+        pictures = [rows.pictures.decode(row[0]) for row in found]
+        return sorted(pictures, key=lambda picture: (picture.step, picture.index))
+
+    def sample(self, job_id: int, step: int, index: int) -> SamplePicture | None:
+        """One picture; none where there is no such."""
+        row = self._db.execute(
+            "SELECT picture FROM samples WHERE job = ? AND step = ? AND number = ?",
+            (job_id, step, index),
+        ).fetchone()
+        return None if row is None else rows.pictures.decode(row[0])
 
     def add_validation(self, job_id: int, look: Validation) -> None:
         """The loss on what is held out, after a step."""

@@ -19,6 +19,7 @@ import zmq
 from lorad.daemon.events import Events
 from lorad.daemon.handlers import handle
 from lorad.daemon.health import Pulse
+from lorad.daemon.later import Errands, Later, refusal
 from lorad.daemon.logs import Logs
 from lorad.daemon.owners import Owners
 from lorad.daemon.queue import Queue
@@ -29,7 +30,6 @@ from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges, find_cards
 from lorad.shared import codec
 from lorad.shared.endpoints import Home
-from lorad.shared.errors import LoradError
 from lorad.shared.messages import (
     DAEMON_TOPIC,
     MACHINE_TOPIC,
@@ -40,7 +40,6 @@ from lorad.shared.messages import (
     Hello,
     MachineSampled,
     Message,
-    Refused,
 )
 
 log = logging.getLogger(__name__)
@@ -84,6 +83,7 @@ class Service:
         self.queue = Queue(home, self.store, self.events, self.supervisor, self.gauges)
         self.runs = Runs(self.sockets.runs, self.queue)
         self.logs = Logs(home, self.events)
+        self.errands = Errands()
         self._clients: dict[bytes, str] = {}
         self._umask = umask
         self._ended: set[int] = set()  # jobs whose process is gone, until that is stored
@@ -123,6 +123,7 @@ class Service:
         poller = zmq.Poller()
         for sock in (self.sockets.control, self.sockets.events, self.sockets.runs):
             poller.register(sock, zmq.POLLIN)
+        poller.register(self.errands.descriptor, zmq.POLLIN)
         for descriptor in self.supervisor.descriptors:
             poller.register(descriptor, zmq.POLLIN)
         for ready, _ in poller.poll(int(seconds * 1000)):
@@ -132,6 +133,8 @@ class Service:
                 self._welcome_all()
             elif ready is self.sockets.runs:
                 self.runs.hear()
+            elif ready == self.errands.descriptor:
+                self._send_made()
             else:
                 self._process_gone(ready)
 
@@ -184,16 +187,19 @@ class Service:
         try:
             command_id = codec.decode_header(frames).id
             header, request = codec.decode(frames, codec.requests)
-            reply: Message = handle(self, request, header, self._actor(identity, request))
-        except LoradError as error:
-            log.info("refused: %s", error)
-            kind = type(error).__name__
-            reply = Refused(kind=kind, message=str(error), exit_code=error.exit_code)
+            reply = handle(self, request, header, self._actor(identity, request))
         except Exception as error:  # a fault of ours must not take the queue down
-            log.exception("a request failed")
-            why = f"{type(error).__name__}: {error}"
-            message = f"The daemon failed on this request ({why}); `lorad log --daemon` has more."
-            reply = Refused(kind="DaemonError", message=message, exit_code=1)
+            reply = refusal(error)
+        if isinstance(reply, Later):
+            self.errands.take_on(identity, command_id, reply)
+        else:
+            self._send(identity, command_id, reply)
+
+    def _send_made(self) -> None:
+        for made in self.errands.made():
+            self._send(made.identity, made.id, made.reply)
+
+    def _send(self, identity: bytes, command_id: str, reply: Message) -> None:
         sent = codec.encode(reply, id=command_id, epoch=self.info.epoch)
         with contextlib.suppress(zmq.ZMQError):  # the client went away: nobody to tell
             self.sockets.control.send_multipart([identity, *sent], zmq.DONTWAIT)

@@ -48,6 +48,7 @@ from lorad.shared.messages import (
     GetMarks,
     GetMetrics,
     GetNotes,
+    GetPicture,
     GetRecipe,
     GetSamples,
     GetStatus,
@@ -64,6 +65,7 @@ from lorad.shared.messages import (
     Marks,
     Metrics,
     Notes,
+    Picture,
     Point,
     PointsAdded,
     RecipeText,
@@ -247,6 +249,10 @@ class Client:
     def ask(
         self, request: GetMarks, timeout: float = ..., command_id: str | None = ...
     ) -> Marks: ...
+    @overload
+    def ask(
+        self, request: GetPicture, timeout: float = ..., command_id: str | None = ...
+    ) -> Picture: ...
     @overload
     def ask(
         self, request: GetNotes, timeout: float = ..., command_id: str | None = ...

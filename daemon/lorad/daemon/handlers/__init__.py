@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lorad.daemon.later import Later
 from lorad.shared.codec import Header
 from lorad.shared.errors import (
     BadRequest,
@@ -34,6 +35,7 @@ from lorad.shared.messages import (
     GetMarks,
     GetMetrics,
     GetNotes,
+    GetPicture,
     GetRecipe,
     GetSamples,
     GetStatus,
@@ -86,6 +88,7 @@ from lorad.daemon.handlers.reading import (
     get_marks,
     get_metrics,
     get_notes,
+    get_picture,
     get_recipe,
     get_samples,
     get_status,
@@ -133,7 +136,7 @@ def shut_down(service: Service, request: ShutDown, actor: str) -> ShuttingDown:
     return ShuttingDown(pausing=service.go_down(leave_runs=request.leave_runs))
 
 
-HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply]] = {
+HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply | Later]] = {
     Hello: hello,
     GetStatus: get_status,
     AddJob: add_job,
@@ -169,6 +172,7 @@ HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply]] = {
     GetMarks: get_marks,
     GetSamples: get_samples,
     GetNotes: get_notes,
+    GetPicture: get_picture,
     GetLog: get_log,
     GetLogLines: get_log_lines,
     GetHealth: get_health,
@@ -176,7 +180,7 @@ HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply]] = {
 }
 
 
-def handle(service: Service, request: AnyRequest, header: Header, actor: str) -> AnyReply:
+def handle(service: Service, request: AnyRequest, header: Header, actor: str) -> AnyReply | Later:
     """The reply, and the request's effect exactly once however often it is sent.
 
     Raises:
@@ -187,8 +191,8 @@ def handle(service: Service, request: AnyRequest, header: Header, actor: str) ->
         return handler(service, request, actor)
     if not header.id:
         raise BadRequest(why="a request that changes something needs an id of its own")
-    if reply := service.store.recall(header.id):
-        return reply
+    if known := service.store.recall(header.id):
+        return known
     if header.epoch not in ("", service.info.epoch):
         raise StaleEpoch
     try:
@@ -200,4 +204,8 @@ def handle(service: Service, request: AnyRequest, header: Header, actor: str) ->
     except CannotUndo as error:
         service.store.drop_edit(error.number)  # or it would bar the way to those before it
         raise
+    with service.store.transaction():
+        reply = handler(service, request, actor)
+        assert not isinstance(reply, Later), "only what changes nothing may be answered later"
+        service.store.remember(header.id, reply)
     return reply

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lorad.daemon import pictures
+from lorad.daemon.later import Later
 from lorad.daemon.loglines import lines_of
 from lorad.daemon.logs import read_log
 from lorad.shared.errors import (
+    NoPicture,
+    PictureTooSlow,
     RecipeError,
     UnknownJob,
     UnsupportedProtocol,
@@ -23,6 +27,7 @@ from lorad.shared.messages import (
     GetMarks,
     GetMetrics,
     GetNotes,
+    GetPicture,
     GetRecipe,
     GetSamples,
     GetStatus,
@@ -113,6 +118,15 @@ def get_marks(service: Service, request: GetMarks, actor: str) -> Marks:
 def get_samples(service: Service, request: GetSamples, actor: str) -> Samples:
     service.store.job(request.id)
     return Samples(pictures=service.store.samples(request.id, newest=request.newest))
+
+
+def get_picture(service: Service, request: GetPicture, actor: str) -> Later:
+    service.store.job(request.id)
+    picture = service.store.sample(request.id, request.step, request.index)
+    if picture is None:
+        raise NoPicture(id=request.id, step=request.step, index=request.index)
+    too_late = PictureTooSlow(path=picture.path)
+    return Later(lambda: pictures.prepare(request, picture), too_late, pictures.SECONDS)
 
 
 def get_notes(service: Service, request: GetNotes, actor: str) -> Notes:

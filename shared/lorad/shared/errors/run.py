@@ -83,6 +83,20 @@ class CheckpointUnusable(LoradError):
     """No checkpoint in {folder} can be read back: {why}. `lorad restart` trains from the start."""
 
 
+class NoPicture(LoradError):
+    """Job {id} has no picture of prompt {index} at step {step}. `lorad samples {id}` lists them."""
+
+    exit_code = 2
+
+
+class PictureGone(LoradError):
+    """The picture {path} cannot be shown: {why}."""
+
+
+class PictureTooSlow(LoradError):
+    """The box is too busy to make the picture {path} ready now. Ask for it again."""
+
+
 class CannotContinue(LoradError):
     """The checkpoint in {folder} was made by another recipe ({why}), so going on would make a
     different run. `lorad restart` trains from the start."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import field
 
 from lorad.shared.jobs import Gpu, Group, Host, Job
@@ -129,6 +131,18 @@ class Samples(Reply, frozen=True, tag="samples"):
     pictures: list[SamplePicture]
 
 
+class Picture(Reply, frozen=True, tag="picture"):
+    """Answers `GetPicture`."""
+
+    sha256: str
+    """Of the PNG on the box, whose content was checked against it."""
+    form: Literal["pixels", "png"]
+    width: int
+    """Of what is sent: within what was asked for, and for a PNG within 4 MiB."""
+    height: int
+    data: bytes
+
+
 class Notes(Reply, frozen=True, tag="notes"):
     """Answers `GetNotes`."""
 
@@ -240,6 +254,7 @@ AnyReply = (
     | Chart
     | Marks
     | Samples
+    | Picture
     | Notes
     | Log
     | Batched

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import field
 
 from lorad.shared.jobs import DEFAULT_GROUP, OnFailure
@@ -212,6 +214,21 @@ class GetSamples(JobRequest, frozen=True, tag="get_samples"):
     newest: bool = False
 
 
+class GetPicture(JobRequest, frozen=True, tag="get_picture"):
+    """One picture as large as a viewer can show it; made aside, so other answers may come first."""
+
+    step: int
+    index: int
+    """Which prompt."""
+    width: int
+    """At most so many pixels, 1..2048; a picture is never enlarged."""
+    height: int
+    form: Literal["pixels", "png"] = "pixels"
+    """Raw RGB, zlib-deflated as thumbnails are; or a PNG file."""
+    colours: int = 0
+    """At most so many, 2..256, for a slow line; 0: all."""
+
+
 class GetNotes(JobRequest, frozen=True, tag="get_notes"):
     """What happened to its runs, the newest."""
 
@@ -347,6 +364,7 @@ AnyRequest = (
     | GetMarks
     | GetSamples
     | GetNotes
+    | GetPicture
     | GetLog
     | GetLogLines
     | GetHealth
@@ -362,6 +380,7 @@ READING = (
     GetChart,
     GetMarks,
     GetSamples,
+    GetPicture,
     GetNotes,
     GetLog,
     GetHistory,

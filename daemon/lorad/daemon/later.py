@@ -1,0 +1,108 @@
+"""Answers that take a while: a thread makes them, the loop sends them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lorad.shared.errors import LoradError
+from lorad.shared.messages import AnyReply, Refused
+
+log = logging.getLogger(__name__)
+
+WAITING = 64
+"""Questions at a time; whoever asks more is told to ask again."""
+
+
+class Later(NamedTuple):
+    """In place of a reply: how to make it, away from the loop."""
+
+    work: Callable[[], AnyReply]
+    too_late: LoradError
+    """The answer when its turn does not come within `seconds`."""
+    seconds: float
+
+
+class Made(NamedTuple):
+    """A reply, and whom it is for."""
+
+    identity: bytes
+    id: str
+    reply: AnyReply
+
+
+class _Errand(NamedTuple):
+    identity: bytes
+    id: str
+    later: Later
+    deadline: float
+
+
+def refusal(error: Exception) -> Refused:
+    """The answer that says why not; a fault of ours is logged."""
+    if isinstance(error, LoradError):
+        log.info("refused: %s", error)
+        kind = type(error).__name__
+        return Refused(kind=kind, message=str(error), exit_code=error.exit_code)
+    log.error("a request failed", exc_info=error)
+    why = f"{type(error).__name__}: {error}"
+    message = f"The daemon failed on this request ({why}); `lorad log --daemon` has more."
+    return Refused(kind="DaemonError", message=message, exit_code=1)
+
+
+class Errands:
+    """The thread; it begins with the first errand and never holds the daemon's end up."""
+
+    def __init__(self) -> None:
+        self._errands: queue.Queue[_Errand] = queue.Queue(WAITING)
+        self._made: queue.SimpleQueue[Made] = queue.SimpleQueue()
+        self.descriptor, self._wake = os.pipe()
+        """Readable when a reply was made."""
+        os.set_blocking(self.descriptor, False)
+        os.set_blocking(self._wake, False)
+        self._thread: threading.Thread | None = None
+
+    def take_on(self, identity: bytes, id: str, later: Later) -> None:
+        """Have it made; at once refused where too many wait."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="errands", daemon=True)
+            self._thread.start()
+        try:
+            errand = _Errand(identity, id, later, time.monotonic() + later.seconds)
+            self._errands.put_nowait(errand)
+        except queue.Full:
+            self._bring(Made(identity, id, refusal(later.too_late)))
+
+    def made(self) -> list[Made]:
+        """The replies that are ready to be sent."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.descriptor, 4096)
+        replies = []
+        while not self._made.empty():
+            replies.append(self._made.get())
+        return replies
+
+    def _run(self) -> None:
+        while True:
+            errand = self._errands.get()
+            self._bring(Made(errand.identity, errand.id, _reply(errand)))
+
+    def _bring(self, made: Made) -> None:
+        self._made.put(made)
+        with contextlib.suppress(BlockingIOError):  # the pipe is full of wake-ups already
+            os.write(self._wake, b".")
+
+
+def _reply(errand: _Errand) -> AnyReply:
+    try:
+        if time.monotonic() > errand.deadline:
+            raise errand.later.too_late
+        return errand.later.work()
+    except Exception as error:
+        return refusal(error)

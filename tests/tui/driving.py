@@ -27,8 +27,10 @@ def drive(link: FakeLink, act: Drive, size: tuple[int, int] = (120, 40)) -> Lora
 
 
 async def settle(pilot: Pilot[int]) -> None:
-    """Until all that was posted is drawn."""
+    """Until all that was posted is drawn, pictures too."""
     await pilot.pause()
+    while pilot.app.easel.busy:  # type: ignore[attr-defined]
+        await pilot.pause(0.01)
     await pilot.pause()
 
 

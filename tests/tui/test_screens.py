@@ -25,7 +25,6 @@ from lorad.shared.recipe import template
 from lorad.tui import mirror as reducer
 from lorad.tui.app import LoradApp
 from lorad.tui.screens.main import MainScreen
-from lorad.tui.widgets.wall import SampleWall
 
 HOSTILE = (
     "\x1b[2J\x1b]52;c;aGk=\x07",
@@ -205,32 +204,6 @@ def test_help_lists_every_key_of_the_main_screen() -> None:
             line.split()[:1] == [key] or f" {key} " in f" {line} " for line in words.splitlines()
         )
     assert "Add a recipe" in words
-
-
-def test_samples_screen_steps_and_enlarges() -> None:
-    link = FakeLink(at_step(1, 9))
-    link.pictures = [
-        picture(step, index, f"prompt {index}") for step in (0, 5, 9) for index in (0, 1)
-    ]
-    at: list[tuple[int, int]] = []
-
-    async def act(pilot: Pilot[int]) -> None:
-        await pilot.press("s")
-        await settle(pilot)
-        wall = pilot.app.screen.query_one(SampleWall)
-        for key in ("left", "left_square_bracket", "left", "down", "down", "right", "up"):
-            at.append(wall.at)
-            await pilot.press(key)
-        at.append(wall.at)
-        await pilot.press("enter")
-        await pilot.pause()
-        assert "prompt 1" not in text_of(pilot.app)  # type: ignore[arg-type]
-        assert "seed 1" in text_of(pilot.app)  # type: ignore[arg-type]
-        await pilot.press("escape", "escape")
-        assert isinstance(pilot.app.screen, MainScreen)
-
-    drive(link, act)
-    assert at == [(9, 0), (5, 0), (0, 0), (0, 0), (0, 1), (0, 1), (5, 1), (5, 0)]
 
 
 def added(link: FakeLink, recipe: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -9,8 +10,11 @@ import time
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from rich.color import ColorSystem
+from rich.console import COLOR_SYSTEMS
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.reactive import reactive
 from textual.screen import Screen
 
@@ -18,6 +22,8 @@ from lorad.shared.clean import clean
 from lorad.shared.config import Config
 from lorad.shared.endpoints import Home
 from lorad.shared.messages import Metric
+from lorad.tui.easel import Easel
+from lorad.tui.images import Images, find_images, look, prepare_pixels
 from lorad.tui.link import DaemonLink, Link
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.mirror import Mirror
@@ -50,11 +56,19 @@ class LoradApp(App[int]):
         Binding("f2", "settings", "settings", id="app.settings", tooltip="Settings"),
     ]
 
-    cursor_step: reactive[int | None] = reactive(None)
-    """The step under the charts' cursor."""
+    # Not to be painted itself: the whole screen would be sent again with every move.
+    cursor_step: reactive[int | None] = reactive(None, repaint=False)
+    """The step under the chart's cursor, also on other screens; none: the newest."""
 
-    def __init__(self, link: Link, select: int | None = None, config: Config | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        link: Link,
+        select: int | None = None,
+        config: Config | None = None,
+        images: Images | None = None,
+    ) -> None:
+        self.images = images = images or Images()
+        super().__init__(driver_class=late_driver() if images.late else None)
         self.config = config or Config()
         self.link = ReadOnlyLink(link) if self.config.dashboard.readonly else link
         self.mirror = Mirror()
@@ -67,6 +81,8 @@ class LoradApp(App[int]):
         wanted = os.environ.get("TEXTUAL_THEME", self.config.dashboard.theme)
         self.theme = fitting(wanted, set(self.available_themes), self.console.color_system)
         self.set_keymap(self.config.keys)
+        system, dark = self.console.color_system, self.current_theme.dark
+        self.easel = Easel(look(images, system, self.no_color, dark), colour_system(system))
 
     def get_default_screen(self) -> Screen[Any]:
         """The one that is always there."""
@@ -84,6 +100,7 @@ class LoradApp(App[int]):
 
     def on_unmount(self) -> None:
         self._ended.set()
+        self.easel.stop()
         self.link.stop()
 
     def _guard_terminal(self) -> None:
@@ -188,6 +205,28 @@ class LoradApp(App[int]):
             self.screen.queue.select(job_id)
 
 
+def colour_system(name: str | None) -> ColorSystem | None:
+    """Rich's, by the name it gives."""
+    return COLOR_SYSTEMS.get(name or "")
+
+
+def late_driver() -> type[Driver]:
+    """One that drops a terminal's late answers."""
+    from lorad.tui.late import LateDriver
+
+    return LateDriver
+
+
+def calm_collector() -> None:
+    """Have the garbage collector leave alone what is there for life, and look over all seldom.
+
+    A picture's cells are many objects and no cycles: walking over them all makes a frame late.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(700, 10, 100)
+
+
 def terminal_lives() -> bool:
     """Whether somebody can be there."""
     stdin = sys.__stdin__
@@ -195,7 +234,15 @@ def terminal_lives() -> bool:
 
 
 def run(home: Home, select: int | None = None, config: Config | None = None) -> int:
-    """The dashboard on this daemon until somebody leaves it; its exit code."""
-    app = LoradApp(DaemonLink(home, select), select, config)
+    """The dashboard on this daemon until somebody leaves it; its exit code.
+
+    Raises:
+        ImagesMissing: these pictures are wanted, and what draws them is not installed.
+    """
+    config = config or Config()
+    images = find_images(config.dashboard.images, home)
+    prepare_pixels(images)
+    app = LoradApp(DaemonLink(home, select), select, config, images)
+    calm_collector()
     app.run()
     return app.return_code or 0

@@ -199,13 +199,10 @@ def handle(service: Service, request: AnyRequest, header: Header, actor: str) ->
         with service.store.transaction():
             before = look_before(service, request)
             reply = handler(service, request, actor)
+            assert not isinstance(reply, Later), "only what changes nothing may be answered later"
             keep_edit(service, request, reply, before, actor)
             service.store.remember(header.id, reply)
     except CannotUndo as error:
         service.store.drop_edit(error.number)  # or it would bar the way to those before it
         raise
-    with service.store.transaction():
-        reply = handler(service, request, actor)
-        assert not isinstance(reply, Later), "only what changes nothing may be answered later"
-        service.store.remember(header.id, reply)
     return reply

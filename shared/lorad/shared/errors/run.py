@@ -93,6 +93,19 @@ class PictureGone(LoradError):
     """The picture {path} cannot be shown: {why}."""
 
 
+class ImagesMissing(LoradError):
+    """Pictures by {wanted} need textual-image, which is not installed: `pip install
+    'lorad[images]'` on Python 3.12 or newer. Half blocks, `--images half`, need nothing."""
+
+    exit_code = 2
+
+
+class ImagesUnknown(LoradError):
+    """LORAD_IMAGES is `{given}`, which is none of {known}."""
+
+    exit_code = 2
+
+
 class PictureTooSlow(LoradError):
     """The box is too busy to make the picture {path} ready now. Ask for it again."""
 

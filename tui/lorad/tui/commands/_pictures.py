@@ -10,9 +10,9 @@ from rich.style import Style
 from rich.text import Text
 
 from lorad.shared.clean import clean_line
-from lorad.shared.messages import SamplePicture
+from lorad.shared.messages import Picture, SamplePicture
 from lorad.tui.format import fit
-from lorad.tui.widgets.pictures import fitting, half_blocks, raster, scaled
+from lorad.tui.widgets.pictures import fitting, half_blocks, inflated, raster, scaled
 
 CELLS = 32
 """How wide a picture is drawn."""
@@ -33,6 +33,15 @@ def draw(pictures: Sequence[SamplePicture]) -> None:
     for begin in range(0, len(pictures), abreast):
         console.print()
         console.print(_row(pictures[begin : begin + abreast]), no_wrap=True, overflow="crop")
+
+
+def draw_large(picture: Picture, prompt: str) -> None:
+    """Print one, at the size at which it came, over its prompt."""
+    console = Console(highlight=False)
+    image = inflated(picture.data, picture.width, picture.height)
+    lines = [] if image is None else [Text.assemble(*_styled(row)) for row in half_blocks(image)]
+    text = Text("\n").join([*lines, Text(fit(clean_line(prompt, 400), console.width), "dim")])
+    console.print(text, no_wrap=True, overflow="crop")
 
 
 def _row(pictures: Sequence[SamplePicture]) -> Text:

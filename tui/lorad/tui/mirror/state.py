@@ -24,8 +24,8 @@ NOTES = 100
 MARKS = 2000
 MAIN_METRICS: tuple[Metric, ...] = ("loss", "validation_loss")
 """What the main screen draws; others are asked for where they are shown."""
-PICTURES = 512
-"""At 8 KiB each, 4 MiB."""
+PICTURES = 1000
+"""As many as the daemon gives; at 8 KiB each, 8 MiB."""
 
 
 @dataclass(frozen=True)

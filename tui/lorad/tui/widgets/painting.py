@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len
@@ -13,9 +14,21 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 Rgb = tuple[int, int, int]
-Tone = str | tuple[Rgb, Rgb]
+
+
+class Painted:
+    """A stretch of cells that are made already: what a picture's line has in the terminal."""
+
+    __slots__ = ("segments",)
+
+    def __init__(self, segments: list[Segment]) -> None:
+        """As many cells as the span has that it is the tone of."""
+        self.segments = segments
+
+
+Tone = str | tuple[Rgb, Rgb] | Painted
 """The name of a colour in app.tcss: `accent`; with a ground or weight: `accent+cursor`,
-`accent+bold`; or a pixel's upper and lower colour."""
+`accent+bold`; a pixel's upper and lower colour; or cells that are made already."""
 
 
 class Span(NamedTuple):
@@ -30,7 +43,11 @@ Row = list[Span]
 
 def width_of(row: Row) -> int:
     """In cells."""
-    return sum(cell_len(span.text) for span in row)
+    return sum(_width(span) for span in row)
+
+
+def _width(span: Span) -> int:
+    return len(span.text) if isinstance(span.tone, Painted) else cell_len(span.text)
 
 
 def heading(title: str, right: str, width: int, focused: bool) -> Row:
@@ -128,16 +145,21 @@ class Painting(Widget):
         """A row as the terminal gets it."""
         width = self.content_size.width
         row = self._rows[y] if y < len(self._rows) else []
-        segments = [Segment(span.text, self._style(span.tone)) for span in row if span.text]
+        segments: list[Segment] = []
+        for text, tone in row:
+            if isinstance(tone, Painted):
+                segments += tone.segments
+            elif text:
+                segments.append(Segment(text, self._style(tone)))
         return Strip(segments).adjust_cell_length(width, self._style("text"))
 
-    def _style(self, tone: Tone) -> Style:
+    def _style(self, tone: str | tuple[Rgb, Rgb]) -> Style:
         style = self._tones.get(tone)
         if style is None:
             style = self._tones[tone] = self._make_style(tone)
         return style
 
-    def _make_style(self, tone: Tone) -> Style:
+    def _make_style(self, tone: str | tuple[Rgb, Rgb]) -> Style:
         if isinstance(tone, tuple):
             upper, lower = tone
             return Style(color=f"rgb({_csv(upper)})", bgcolor=f"rgb({_csv(lower)})")
@@ -170,16 +192,51 @@ def _csv(colour: Rgb) -> str:
 
 
 def difference(old: Row, new: Row, width: int) -> list[tuple[int, int]]:
-    """Where two rows differ: the first and the last cell that do, or nothing."""
+    """Where two rows differ: the first and the last cell that do, or nothing.
+
+    One stretch and not several: Textual sends a line from the widget's edge to the end of each.
+    """
     if old == new:
         return []
+    unlike = (_trimmed(before, after, start, width) for start, before, after in _unlike(old, new))
+    found = [stretch for stretch in unlike if stretch is not None]
+    return [(found[0][0], max(end for _, end in found))] if found else []
+
+
+def _unlike(old: Row, new: Row) -> Iterator[tuple[int, Row, Row]]:
+    """The spans that differ, from one place where both rows have a border to the next."""
+    i = j = at = over = 0
+    while i < len(old) or j < len(new):
+        start, first, second = at, i, j
+        while True:
+            # Whichever is behind takes its next span.
+            if i < len(old) and (at <= over or j >= len(new)):
+                at += _width(old[i])
+                i += 1
+            elif j < len(new):
+                over += _width(new[j])
+                j += 1
+            if (at == over and i > first and j > second) or (i == len(old) and j == len(new)):
+                break
+        if old[first:i] != new[second:j]:
+            yield start, old[first:i], new[second:j]
+        at = over = max(at, over)
+
+
+def _trimmed(old: Row, new: Row, start: int, width: int) -> tuple[int, int] | None:
+    """The cells of these spans that differ."""
+    if any(isinstance(span.tone, Painted) for span in (*old, *new)):
+        end = start + max(width_of(old), width_of(new))
+        return start, width if width_of(old) != width_of(new) else min(end, width)
     before, after = _cells(old), _cells(new)
     shared = min(len(before), len(after))
-    start = next((x for x in range(shared) if before[x] != after[x]), shared)
+    first = next((x for x in range(shared) if before[x] != after[x]), shared)
     if len(before) != len(after):
-        return [(start, width)]
-    end = next(x for x in range(shared, start, -1) if before[x - 1] != after[x - 1])
-    return [(start, min(end, width))]
+        return start + first, width
+    if first == shared:
+        return None
+    last = next(x for x in range(shared, first, -1) if before[x - 1] != after[x - 1])
+    return start + first, min(start + last, width)
 
 
 def _cells(row: Row) -> list[tuple[str, Tone]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate, chain, pairwise
+from operator import add
 from typing import NamedTuple
 
 from lorad.shared.messages import SamplePicture
@@ -25,11 +27,12 @@ class Raster(NamedTuple):
 
 def raster(picture: SamplePicture) -> Raster | None:
     """The thumbnail's pixels; none where its bytes are not what they say."""
-    return _inflated(picture.thumb, picture.thumb_width, picture.thumb_height)
+    return inflated(picture.thumb, picture.thumb_width, picture.thumb_height)
 
 
-@lru_cache(maxsize=256)
-def _inflated(thumb: bytes, width: int, height: int) -> Raster | None:
+@lru_cache(maxsize=64)
+def inflated(thumb: bytes, width: int, height: int) -> Raster | None:
+    """Rows of pixels from deflated raw RGB; none where the bytes are not what they say."""
     if width < 1 or height < 1 or width * height * 3 > LARGEST_THUMB:
         return None
     try:
@@ -51,12 +54,46 @@ def fitting(image: Raster, cells: int, lines: int, enlarge: int = 1) -> tuple[in
     return width, height - height % 2
 
 
-@lru_cache(maxsize=256)
 def scaled(image: Raster, width: int, height: int) -> Raster:
     """The picture in another size: means of the pixels that a new one covers."""
+    if width <= image.width and height <= image.height:
+        return _shrunk(image, width, height)
     narrow = [_scaled_line(row, width) for row in image.pixels]
     columns = [_scaled_line(column, height) for column in zip(*narrow, strict=True)]
     return Raster(width, height, tuple(zip(*columns, strict=True)))
+
+
+def _shrunk(image: Raster, width: int, height: int) -> Raster:
+    """By running sums, so that it takes as long as there are pixels and not as they overlap."""
+    lines: list[list[float]] = [list(chain.from_iterable(row)) for row in image.pixels]
+    lines = _means(lines, height)
+    rows = []
+    for line in lines:
+        pixels = _means([line[at : at + 3] for at in range(0, len(line), 3)], width)
+        rows.append(tuple((round(r), round(g), round(b)) for r, g, b in pixels))
+    return Raster(width, height, tuple(rows))
+
+
+def _means(lines: list[list[float]], count: int) -> list[list[float]]:
+    """So many lines from more of them: each the mean of those that it covers, in part or whole."""
+    if count == len(lines):
+        return lines
+    size = len(lines) / count
+    nothing = [0.0] * len(lines[0])
+    sums = list(accumulate(lines, lambda total, line: list(map(add, total, line)), initial=nothing))
+    lines = [*lines, nothing]
+
+    def until(place: float) -> list[float]:
+        """The sum of all lines before a place."""
+        whole = int(place)
+        part = place - whole
+        return [total + part * one for total, one in zip(sums[whole], lines[whole], strict=True)]
+
+    edges = [until(min(i * size, len(lines) - 1)) for i in range(count + 1)]
+    return [
+        [(high - low) / size for low, high in zip(before, after, strict=True)]
+        for before, after in pairwise(edges)
+    ]
 
 
 def _scaled_line(line: Sequence[Rgb], length: int) -> tuple[Rgb, ...]:
@@ -65,22 +102,9 @@ def _scaled_line(line: Sequence[Rgb], length: int) -> tuple[Rgb, ...]:
     ratio = len(line) / length
     if ratio < 1:
         return tuple(_between(line, (i + 0.5) * ratio - 0.5) for i in range(length))
-    return tuple(_mean(line, i * ratio, (i + 1) * ratio) for i in range(length))
-
-
-def _mean(line: Sequence[Rgb], start: float, end: float) -> Rgb:
-    """The mean from one place to another; a pixel counts by how much of it lies between."""
-    red = green = blue = total = 0.0
-    for i in range(int(start), min(len(line), -int(-end // 1))):
-        share = min(end, i + 1) - max(start, i)
-        r, g, b = line[i]
-        red, green, blue, total = (
-            red + r * share,
-            green + g * share,
-            blue + b * share,
-            total + share,
-        )
-    return round(red / total), round(green / total), round(blue / total)
+    return tuple(
+        (round(r), round(g), round(b)) for r, g, b in _means(list(map(list, line)), length)
+    )
 
 
 def _between(line: Sequence[Rgb], at: float) -> Rgb:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -12,13 +11,14 @@ from lorad.shared.clean import clean_line
 from lorad.shared.messages import SamplePicture
 from lorad.tui.format import fit
 from lorad.tui.mirror import Detail
-from lorad.tui.widgets.painting import Painting, Row, Span, centred, heading, width_of
-from lorad.tui.widgets.pictures import fitting, half_blocks, raster, scaled
+from lorad.tui.widgets.gallery import Gallery
+from lorad.tui.widgets.looks import Box, thumb
+from lorad.tui.widgets.painting import Row, Span, centred, heading, width_of
 
 GAP = 2
 
 
-class SampleGrid(Painting, can_focus=True):
+class SampleGrid(Gallery, can_focus=True):
     """All prompts of the newest step that has pictures."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -42,8 +42,19 @@ class SampleGrid(Painting, can_focus=True):
             return [head, *centred([[Span("no picture yet", "dim")]], width, height - 1)]
         head = heading("Samples", f"step {self._pictures[0].step}", width, self.has_focus)
         columns = best_columns(len(self._pictures), width, height - 1)
-        lines = grid(self._pictures, columns, width, height - 1)
-        return [head, *centred(lines, width, height - 1)]
+        return [head, *centred(self._grid(columns, width, height - 1), width, height - 1)]
+
+    def _grid(self, columns: int, width: int, height: int) -> list[Row]:
+        """Pictures in rows, each over its prompt; the space is shared out evenly."""
+        rows = -(-len(self._pictures) // columns)
+        box = Box(max(1, (width + GAP) // columns - GAP), max(1, (height + 1) // rows - 2))
+        out: list[Row] = []
+        for start in range(0, len(self._pictures), columns):
+            if out:
+                out.append([])
+            line = self._pictures[start : start + columns]
+            out += beside([tile(self.picture(thumb(p), box).rows, box, p.prompt) for p in line])
+        return out
 
 
 def best_columns(count: int, width: int, height: int) -> int:
@@ -56,47 +67,16 @@ def best_columns(count: int, width: int, height: int) -> int:
     return max(range(1, count + 1), key=side)
 
 
-def grid(pictures: Sequence[SamplePicture], columns: int, width: int, height: int) -> list[Row]:
-    """Pictures in rows, each over its prompt; the space is shared out evenly."""
-    rows = -(-len(pictures) // columns)
-    cells = max(1, (width + GAP) // columns - GAP)
-    lines = max(1, (height + 1) // rows - 2)
-    out: list[Row] = []
-    for start in range(0, len(pictures), columns):
-        if out:
-            out.append([])
-        out += _beside([tile(p, cells, lines) for p in pictures[start : start + columns]])
-    return out
-
-
-def tile(
-    picture: SamplePicture, cells: int, lines: int, enlarge: int = 1, caption: str | None = None
-) -> list[Row]:
+def tile(rows: Sequence[Row], box: Box, prompt: str) -> list[Row]:
     """A picture over its prompt; every row is equally wide."""
-    text = clean_line(picture.prompt if caption is None else caption, 400)
-    image = raster(picture)
-    if image is None:
-        width, blocks = cells, [[Span(fit("unreadable picture", cells), "dim")]]
-    else:
-        size = fitting(image, cells, lines, enlarge)
-        width = max(size[0], min(cells, 12))
-        indent = (width - size[0]) // 2
-        blocks = [
-            [Span(" " * indent), *_spans(row), Span(" " * (width - size[0] - indent))]
-            for row in half_blocks(scaled(image, *size))
-        ]
-    return [*blocks, [Span(fit(text, width), "dim")]]
+    size = max(map(width_of, rows), default=0)
+    width = max(size, min(box.cells, 12))
+    indent = (width - size) // 2
+    blocks = [[Span(" " * indent), *row, Span(" " * (width - size - indent))] for row in rows]
+    return [*blocks, [Span(fit(clean_line(prompt, 400), width), "dim")]]
 
 
-def _spans(cells: Sequence[tuple[str, tuple[tuple[int, int, int], tuple[int, int, int]]]]) -> Row:
-    """Neighbours of the same colours in one piece."""
-    return [
-        Span("".join(char for char, _ in group), colours)
-        for colours, group in groupby(cells, key=lambda cell: cell[1])
-    ]
-
-
-def _beside(tiles: Sequence[list[Row]]) -> list[Row]:
+def beside(tiles: Sequence[list[Row]]) -> list[Row]:
     """Tiles side by side, their captions in one line."""
     height = max(map(len, tiles))
     rows: list[Row] = []

@@ -1,138 +1,143 @@
-"""Pictures by prompt and step, with a cursor; or the one under the cursor alone."""
+"""Pictures by prompt and step. Only what is in view is drawn, so a thousand cost what twenty do."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from textual import events
+from textual.message import Message
+
 from lorad.shared.clean import clean_line
 from lorad.shared.messages import SamplePicture
+from lorad.tui.browse import Browse, scrolled
 from lorad.tui.format import fit
-from lorad.tui.mirror import Detail
-from lorad.tui.widgets.painting import Painting, Row, Span, centred, heading, width_of
-from lorad.tui.widgets.samples import tile
+from lorad.tui.widgets.gallery import Gallery
+from lorad.tui.widgets.looks import Box, Drawn, thumb
+from lorad.tui.widgets.painting import Row, Span, centred, heading
 
 SMALLEST = 6
 """Lines of a picture; with more prompts than fit, they scroll."""
 LARGEST = 24
+ENLARGE = 4
+
+Pictures = Mapping[tuple[int, int], SamplePicture]
 
 
-class SampleWall(Painting, can_focus=True):
-    """The samples screen's pictures."""
+class SampleWall(Gallery, can_focus=True):
+    """The samples screen's pictures: a line for each prompt, a column for each step."""
+
+    class Clicked(Message):
+        """Somebody pointed at a picture."""
+
+        def __init__(self, column: int, place: int) -> None:
+            super().__init__()
+            self.column = column
+            self.place = place
 
     def __init__(self, title: str, name: str, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._title = f"{title} · {clean_line(name, 64)}"
-        self._detail = Detail(0)
-        self._steps: list[int] = []
-        self._prompts: list[int] = []
-        self._step: int | None = None
-        """None: the newest, also when there is a newer one."""
-        self._prompt = 0
-        self._large = False
+        self._pictures: Pictures = {}
+        self._browse = Browse()
+        self._first = 0
+        """The leftmost step in view, by its place."""
+        self._top = 0
+        """The uppermost prompt in view."""
+        self._tiles = (0, 0, 0, 0)
+        """Cells and lines of a picture; columns and rows of pictures in view."""
 
-    def show(self, detail: Detail) -> None:
-        """Draw this job's pictures."""
-        self._detail = detail
-        self._steps = detail.steps()
-        self._prompts = sorted({index for _, index in detail.samples})
+    def show(self, pictures: Pictures, browse: Browse) -> None:
+        """Draw these."""
+        self._pictures, self._browse = pictures, browse
         self.repaint()
 
-    # -- the cursor ---------------------------------------------------------------------------
-
-    @property
-    def at(self) -> tuple[int, int]:
-        """The step and the prompt under the cursor."""
-        steps = self._steps or [0]
-        step = self._step if self._step in steps else steps[-1]
-        prompts = self._prompts or [0]
-        return step if step is not None else steps[-1], prompts[min(self._prompt, len(prompts) - 1)]
-
-    def step(self, by: int) -> None:
-        """Earlier or later."""
-        if self._steps:
-            place = self._steps.index(self.at[0]) + by
-            place = min(len(self._steps) - 1, max(0, place))
-            self._step = None if place == len(self._steps) - 1 else self._steps[place]
-            self.repaint()
-
-    def prompt(self, by: int) -> None:
-        """Up or down."""
-        self._prompt = min(max(0, len(self._prompts) - 1), max(0, self._prompt + by))
-        self.repaint()
-
-    def enlarge(self) -> None:
-        """One picture alone, or all again."""
-        self._large = bool(self._steps) and not self._large
-        self.repaint()
-
-    def leave_one(self) -> bool:
-        """All again; whether it was one."""
-        was, self._large = self._large, False
-        self.repaint()
-        return was
+    def on_click(self, event: events.Click) -> None:
+        cells, lines, columns, rows = self._tiles
+        offset = event.get_content_offset(self)
+        if not cells or offset is None or offset.y < 2:
+            return
+        column, row = offset.x // (cells + 2), (offset.y - 2) // (lines + 2)
+        if column < columns and row < rows:
+            self.post_message(self.Clicked(self._first + column, self._top + row))
 
     # -- painting -----------------------------------------------------------------------------
 
     def paint(self, width: int, height: int) -> list[Row]:
-        """The wall or the one picture."""
-        if not self._steps:
+        """The wall."""
+        browse = self._browse
+        if not browse.steps:
             head = heading(self._title, "", width, False)
             return [head, *centred([[Span("no picture yet", "dim")]], width, height - 1)]
-        step, index = self.at
-        right = f"step {step} · {self._steps.index(step) + 1} of {len(self._steps)}"
-        head = heading(self._title, right, width, False)
-        picture = self._detail.samples.get((step, index))
-        if self._large and picture is not None:
-            return [head, *_alone(picture, width, height - 1)]
-        return [head, *self._wall(width, height - 1)]
+        right = f"step {browse.step} · {browse.column() + 1} of {len(browse.steps)}"
+        self._lay_out(width, height - 1)
+        cells, lines, columns, rows = self._tiles
+        steps = browse.steps[self._first : self._first + columns]
+        out: list[Row] = [heading(self._title, right, width, False), self._names(steps, cells)]
+        prompts = browse.prompts[self._top : self._top + rows]
+        for index in prompts:
+            out += self._line(index, steps, Box(cells, lines, ENLARGE), width)
+        self._look_ahead(prompts, Box(cells, lines, ENLARGE))
+        return out
 
-    def _wall(self, width: int, height: int) -> list[Row]:
-        lines = max(SMALLEST, min(LARGEST, (height - 1) // max(1, len(self._prompts)) - 2))
-        cells = min(width - 2, lines * 2)
-        steps = self._steps_in_view(max(1, width // (cells + 2)))
-        shown = max(1, (height - 1) // (lines + 2))
-        first = max(0, min(self._prompt - shown // 2, len(self._prompts) - shown))
-        rows: list[Row] = [self._names(steps, cells)]
-        for index in self._prompts[first : first + shown]:
-            rows += self._line(index, steps, (cells, lines), width)
-        return rows
+    def _lay_out(self, width: int, height: int) -> None:
+        """How large the pictures are and which are in view."""
+        browse = self._browse
+        lines = max(SMALLEST, min(LARGEST, (height - 1) // max(1, len(browse.prompts)) - 2))
+        cells = max(1, min(width - 2, lines * 2))
+        columns = max(1, min(len(browse.steps), width // (cells + 2)))
+        rows = max(1, min(len(browse.prompts), (height - 1) // (lines + 2)))
+        self._first = scrolled(self._first, columns, len(browse.steps), browse.column())
+        self._top = scrolled(self._top, rows, len(browse.prompts), browse.place)
+        self._tiles = (cells, lines, columns, rows)
 
-    def _steps_in_view(self, count: int) -> list[int]:
-        """The last ones up to the cursor's; the row is full where it can be."""
-        end = max(self._steps.index(self.at[0]) + 1, min(count, len(self._steps)))
-        return self._steps[max(0, end - count) : end]
+    def _names(self, steps: tuple[int, ...], cells: int) -> Row:
+        """Over each column its step."""
+        browse, row = self._browse, []
+        for step in steps:
+            here, shown = step == browse.step, browse.shown_at(step)
+            text = " · ".join(filter(None, [f"step {shown}", browse.name(shown)]))
+            if here and browse.instead is not None:
+                text = f"⇄ {text}"
+            row.append(Span(f"  {fit(text, cells)}", "accent" if here else "dim"))
+        return row
 
-    def _names(self, steps: list[int], cells: int) -> Row:
-        chosen = self.at[0]
-        return [
-            Span(f"  {fit(f'step {step}', cells)}", "accent" if step == chosen else "dim")
+    def _line(self, index: int, steps: tuple[int, ...], box: Box, width: int) -> list[Row]:
+        """A prompt and its pictures.
+
+        The cursor is a bar below its picture: Textual sends a line again from the widget's edge
+        to the last cell that changed, so a mark beside a picture would cost all before it.
+        """
+        tiles = [self._tile(step, index, box) for step in steps]
+        joined = [[span for rows in tiles for span in rows[y]] for y in range(box.lines)]
+        here = index == self._browse.prompt
+        bar = [
+            Span("  " + ("━" if here and step == self._browse.step else " ") * box.cells, "accent")
             for step in steps
         ]
+        tone = "text" if here else "dim"
+        return [*joined, bar, [Span("  " + fit(self._prompt(index, steps), width - 2), tone)]]
 
-    def _line(self, index: int, steps: list[int], size: tuple[int, int], width: int) -> list[Row]:
-        """A prompt and its pictures."""
-        cells, lines = size
-        tiles = [self._tile(step, index, cells, lines) for step in steps]
-        prompts = [p.prompt for p in self._detail.samples.values() if p.index == index]
-        tone = "text" if index == self.at[1] else "dim"
-        caption: Row = [Span("  " + fit(clean_line(prompts[-1], 400), width - 2), tone)]
-        joined = [[span for rows in tiles for span in rows[y]] for y in range(lines)]
-        return [*joined, caption, []]
+    def _prompt(self, index: int, steps: tuple[int, ...]) -> str:
+        """As the newest picture in view has it: prompts may be changed while a job runs."""
+        found = (self._pictures.get((step, index)) for step in reversed(steps))
+        return clean_line(next((one.prompt for one in found if one), ""), 400)
 
-    def _tile(self, step: int, index: int, cells: int, lines: int) -> list[Row]:
-        """A picture in a box of a fixed size, marked when it is under the cursor."""
-        edge = Span(" ▐" if (step, index) == self.at else "  ", "accent")
-        picture = self._detail.samples.get((step, index))
-        rows = tile(picture, cells, lines, enlarge=4)[:-1] if picture else []
-        rows += [[] for _ in range(lines - len(rows))]
-        return [[edge, *row, Span(" " * (cells - width_of(row)))] for row in rows]
+    def _tile(self, step: int, index: int, box: Box) -> list[Row]:
+        """A picture in a box of a fixed size."""
+        picture = self._pictures.get((self._browse.shown_at(step), index))
+        drawn = Drawn((), 0) if picture is None else self.picture(thumb(picture), box)
+        edge, rest = Span("  "), Span(" " * (box.cells - drawn.width))
+        rows: list[Row] = [[edge, *row, rest] for row in drawn.rows[: box.lines]]
+        blank = Span(" " * (box.cells + 2))
+        return [*rows, *([blank] for _ in range(box.lines - len(rows)))]
 
-
-def _alone(picture: SamplePicture, width: int, height: int) -> list[Row]:
-    """As large as the terminal allows, with what made it below."""
-    rows = tile(picture, width, max(1, height - 2), enlarge=8, caption="")[:-1]
-    about = f"seed {picture.seed} · {picture.width}x{picture.height} · {clean_line(picture.path)}"
-    lines = [
-        *rows,
-        [Span(fit(clean_line(picture.prompt, 400), width).rstrip(), "text")],
-        [Span(fit(about, width).rstrip(), "dim")],
-    ]
-    return centred(lines, width, height)
+    def _look_ahead(self, prompts: tuple[int, ...], box: Box) -> None:
+        """Have drawn what comes into view next: half of it more on both sides, and A, B, base."""
+        browse, columns = self._browse, self._tiles[2]
+        half = columns // 2 + 1
+        around = browse.steps[max(0, self._first - half) : self._first]
+        around += browse.steps[self._first + columns : self._first + columns + half]
+        for step in dict.fromkeys((browse.base, *browse.pair, *around)):
+            for index in prompts:
+                if picture := self._pictures.get((step, index)):
+                    self.expect(thumb(picture), box)

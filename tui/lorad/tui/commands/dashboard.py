@@ -7,13 +7,12 @@ import os
 
 import msgspec
 
-from lorad.shared.config import Config, load_config
+from lorad.shared.config import Config, Images, load_config
 from lorad.shared.endpoints import find_home
 from lorad.shared.errors import ImagesUnknown
 from lorad.tui.commands._arguments import job_id
 from lorad.tui.daemon_process import ensure_daemon
 
-IMAGES = ("auto", "kitty", "sixel", "half", "ascii", "off")
 """As lorad.tui.images has them, which would import textual for every verb's help."""
 
 
@@ -22,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", type=job_id, nargs="?", help="open on this job")
     parser.add_argument("--readonly", action="store_true", help="look, and touch nothing")
     parser.add_argument(
-        "--images", choices=IMAGES, help="how an opened picture is drawn; also LORAD_IMAGES"
+        "--images",
+        choices=get_args(Images),
+        help="how an opened picture is drawn; also LORAD_IMAGES",
     )
 
 
@@ -35,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
         config = msgspec.structs.replace(config, dashboard=dashboard)
     ensure_daemon(home)
     if wanted := args.images or os.environ.get("LORAD_IMAGES"):
-        if wanted not in IMAGES:
-            raise ImagesUnknown(given=wanted, known=", ".join(IMAGES))
+        if wanted not in get_args(Images):
+            raise ImagesUnknown(given=wanted, known=", ".join(get_args(Images)))
         dashboard = msgspec.structs.replace(config.dashboard, images=wanted)
         config = msgspec.structs.replace(config, dashboard=dashboard)
     return open_dashboard(args.id, config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import get_args
 
 import msgspec
 
@@ -12,8 +13,6 @@ from lorad.shared.endpoints import find_home
 from lorad.shared.errors import ImagesUnknown
 from lorad.tui.commands._arguments import job_id
 from lorad.tui.daemon_process import ensure_daemon
-
-"""As lorad.tui.images has them, which would import textual for every verb's help."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

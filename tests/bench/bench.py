@@ -1,7 +1,7 @@
 """The figures of docs/benchmarks.md: `make bench`, or `python tests/bench/bench.py NAME …`.
 
-`bench.py reference --reference FILE` needs a copy of diffusers' train_text_to_image_lora.py, and
-`bench.py quality --reference FILE` too.
+`bench.py reference --reference FILE` needs a copy of diffusers' train_text_to_image_lora.py;
+so do `bench.py first_step` and `bench.py quality`.
 
 Machines are noisy: what can be is a ratio of two things measured in turn, in one run.
 """
@@ -30,7 +30,14 @@ import quality
 from chart import chart
 from many import COUNT, many
 from overview import overview
-from reference import STEPS, Reference, beside_reference, lorad, put_pictures
+from reference import (
+    STEPS,
+    Reference,
+    beside_reference,
+    first_step,
+    lorad,
+    put_pictures,
+)
 from support import Daemon, eventually, small_recipe
 from terminal import Terminal
 from timing import timed
@@ -200,6 +207,9 @@ def main() -> None:
             reference=reference,
             sides=tuple(args.side or STEPS),
             kinds=tuple(args.kind or ("eager", "compiled")),
+        )
+        benches["first_step"] = functools.partial(
+            first_step, reference=reference, sides=tuple(args.side or STEPS)
         )
         benches["quality"] = functools.partial(
             quality.quality, reference=reference, steps=args.steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -15,12 +16,18 @@ from lorad.daemon.pyramid import Pyramid, zero_phase
 from lorad.daemon.series import Series, Window, parts
 from lorad.shared.messages import Column, GetChart, Point, Validation
 
-LOSSES = st.lists(
-    st.one_of(
-        st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.sampled_from([math.nan, math.inf, -math.inf])
-    ),
-    min_size=1,
-    max_size=900,
+
+def drawn_losses(seed: int, length: int, odd: float) -> list[float]:
+    """Long enough for several levels, with extremes anywhere and a share that is no number."""
+    dice = random.Random(seed)
+    return [
+        dice.choice((math.nan, math.inf, -math.inf)) if dice.random() < odd else dice.gauss(0, 1e3)
+        for _ in range(length)
+    ]
+
+
+LOSSES = st.builds(
+    drawn_losses, st.integers(0, 1 << 30), st.integers(1, 5000), st.sampled_from([0.0, 0.002, 0.6])
 )
 
 
@@ -67,7 +74,7 @@ def test_steps_taken_again_replace_all_that_came_after(spans: list[tuple[int, in
     grown, truth = Series(("loss",)), list[float]()
     for turn, (begin, count) in enumerate(spans):
         begin = min(begin, len(truth) + 1)
-        values = [turn * 1000.0 + number for number in range(count)]
+        values = drawn_losses(turn * 1000 + begin, count, 0.1)
         grown.extend(range(begin, begin + count), [0.0] * count, {"loss": values})
         truth = [*truth[: begin - 1], *values]
     assert list(grown.steps) == list(range(1, len(truth) + 1))
@@ -77,7 +84,7 @@ def test_steps_taken_again_replace_all_that_came_after(spans: list[tuple[int, in
         assert ours == theirs
 
 
-@given(LOSSES, st.integers(0, 900), st.integers(0, 900))
+@given(LOSSES, st.integers(0, 5000), st.integers(0, 5000))
 def test_sums_of_any_range_are_those_of_its_values(
     losses: list[float], one: int, other: int
 ) -> None:
@@ -86,6 +93,13 @@ def test_sums_of_any_range_are_those_of_its_values(
     inside = finite(losses[start:end])
     assert count == len(inside)
     assert total == pytest.approx(sum(inside), abs=1e-3)
+
+
+def test_the_first_and_the_last_value_of_a_range_count() -> None:
+    rising = Pyramid(float(place) for place in range(600))
+    for start in range(0, 600, 7):
+        for end in range(start + 1, 601):
+            assert rising.extremes(start, end) == (start, end - 1)
 
 
 def test_values_one_by_one_make_the_same_pyramid() -> None:

@@ -178,6 +178,12 @@ class UndoneMeanwhile(DaemonError):
     """The queue was changed meanwhile, so nothing was undone. Look at it and say it again."""
 
 
+class TooManyRuns(DaemonError):
+    """These are {count} jobs, and at most {most} can be compared at once. Leave some out."""
+
+    exit_code = 2
+
+
 class NoOutput(DaemonError):
     """Job {id} has no LoRA file yet. It writes the first one at its first checkpoint."""
 

@@ -31,6 +31,7 @@ VERBS: dict[str, Verb] = {
     "gpu": Verb("Watch", "", "the cards, who computes on them, and the box"),
     "health": Verb("Watch", "", "how the daemon is, and what it complained of last"),
     "samples": Verb("Watch", "ID", "the pictures that a run drew"),
+    "compare": Verb("Watch", "ID ID...", "runs side by side, and what their recipes differ in"),
     "wait": Verb("Watch", "ID...", "until jobs end; the exit code says how"),
     "history": Verb("Watch", "[ID]", "who changed what, and when"),
     "pause": Verb("Steer", "ID...", "save, leave the GPU, go on from there later"),

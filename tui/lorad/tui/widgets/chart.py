@@ -4,49 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from lorad.shared.messages import Axis, Column, Metric
+from lorad.shared.messages import Axis, Column
 from lorad.tui.format import figure
-from lorad.tui.widgets.drawing import Line, Look, Plot, column_at, cursor_place, draw, frame_of
+from lorad.tui.kinds import Kind
+from lorad.tui.widgets.drawing import Line, Plot, column_at, cursor_place, draw, frame_of
 from lorad.tui.widgets.painting import Painting, Row, Span, centred, heading
 from lorad.tui.widgets.plot import Frame, place
 from lorad.tui.widgets.view import PAN, ZOOM, View, panned, whole, zoomed
 
 AXES: tuple[Axis, ...] = ("step", "time", "images")
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A figure, and how a chart shows it."""
-
-    metric: Metric
-    title: str
-    unit: str = ""
-    scale: float = 1.0
-    look: Look = "smooth"
-    floor: float | None = None
-
-
-KINDS: dict[Metric, Kind] = {
-    kind.metric: kind
-    for kind in (
-        Kind("loss", "Loss"),
-        Kind("validation_loss", "Validation loss", look="dots"),
-        Kind("learning_rate", "Learning rate", look="plain", floor=0.0),
-        Kind("grad_norm", "Gradient norm"),
-        Kind("images_per_second", "Speed", "images/s", floor=0.0),
-        Kind("gpu_utilization", "GPU", "%", floor=0.0),
-        Kind("gpu_memory", "GPU memory", "GiB", 1 / (1 << 30), "plain", 0.0),
-        Kind("gpu_power", "Power", "W", floor=0.0),
-        Kind("gpu_temperature", "Temperature", "°C"),
-    )
-}
 
 
 class MetricChart(Painting, can_focus=True):

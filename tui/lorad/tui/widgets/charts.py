@@ -13,7 +13,8 @@ from textual.message import Message
 from textual.timer import Timer
 
 from lorad.shared.messages import Mark, Metric
-from lorad.tui.widgets.chart import KINDS, MetricChart
+from lorad.tui.kinds import KINDS
+from lorad.tui.widgets.chart import MetricChart
 from lorad.tui.widgets.drawing import Line, Plot, visible
 from lorad.tui.widgets.view import Reach, View, following
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Literal
 
 from lorad.shared.messages import Column, Mark, MarkKind
 from lorad.tui.format import duration, figure, fit
+from lorad.tui.kinds import Look
 from lorad.tui.widgets.painting import Row, Span, Tone, runs
 from lorad.tui.widgets.plot import (
     Frame,
@@ -44,21 +44,22 @@ SIGNS: dict[MarkKind, tuple[str, str]] = {
 }
 """How a mark looks; where several share a cell, the first of these."""
 RANK = {kind: number for number, kind in enumerate(SIGNS)}
-Look = Literal["smooth", "plain", "dots"]
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a chart.
-
-    `smooth`: the spread of all values in the shade, the moving average before it; `plain`: the
-    values joined; `dots`: the values joined and each with a dot, the lowest one told apart.
-    """
+    """One line of a chart."""
 
     columns: Sequence[Column] = ()
     tone: str = "accent"
     look: Look = "smooth"
     name: str = ""
+    dash: tuple[int, ...] = ()
+    """Columns of dots that are drawn and left out in turn; empty: all are drawn."""
+    thick: int = 1
+    """In dots."""
+    end: str = ""
+    """Written where it ends."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Plot:
     marks: Sequence[Mark] = ()
     cursor: int | None = None
     """A step."""
+    at: float | None = None
+    """Where the cursor is on the axis, where no step says it: of runs that are compared."""
     log: bool = False
     """Where all values allow it."""
     grid: bool = False
@@ -109,7 +112,7 @@ def _in_view(line: Line, plot: Plot) -> Line:
         return line
     first, last = plot.view.span(plot.reach)
     columns = [column for column in line.columns if first <= place(column) <= last]
-    return Line(columns, line.tone, line.look, line.name)
+    return replace(line, columns=columns)
 
 
 def _frame(
@@ -159,11 +162,13 @@ def _cells(plot: Plot, lines: Sequence[Line], frame: Frame, ticks: Iterable[int]
             _put(cells, dots_of_extents(envelope(line.columns, frame), frame), "faint")
     for line in reversed(lines):
         value_of = _smoothed if line.look == "smooth" else _last
-        _put(cells, dots_of_trace(trace(line.columns, frame, value_of), frame), line.tone)
+        values = trace(line.columns, frame, value_of)
+        _put(cells, dots_of_trace(values, frame, line.dash, line.thick), line.tone)
         if line.look == "dots":
             _put_dots(cells, line, frame)
         for x in gaps(line.columns, frame):
             cells[-1][min(x, width - 1)] = ("✗", "bad")
+    _put_ends(cells, lines, frame)
     if (at := cursor_place(plot, plot.lines)) is not None and frame.first <= at <= frame.last:
         x = frame.x(at) // 2
         for row in cells:
@@ -201,8 +206,29 @@ def _put_dots(cells: Cells, line: Line, frame: Frame) -> None:
             cells[frame.y(value) // 4][frame.x(place(column)) // 2] = (sign, line.tone)
 
 
+def _put_ends(cells: Cells, lines: Sequence[Line], frame: Frame) -> None:
+    """Each line's own word where it ends, or as near to it as the others leave room."""
+    taken: set[tuple[int, int]] = set()
+    for line in lines:
+        value_of = _smoothed if line.look == "smooth" else _last
+        told = [(c, v) for c in line.columns if (v := value_of(c)) is not None]
+        if not line.end or not told or len(line.end) > len(cells[0]):
+            continue
+        column, value = told[-1]
+        start = min(frame.x(place(column)) // 2 + 1, len(cells[0]) - len(line.end))
+        wanted = set(range(start, start + len(line.end)))
+        at = frame.y(value) // 4
+        free = [y for y in range(len(cells)) if not any((y, x) in taken for x in wanted)]
+        row = min(free, key=lambda y, at=at: abs(y - at), default=at)  # type: ignore[misc]
+        for x, char in zip(sorted(wanted), line.end, strict=True):
+            cells[row][x] = (char, line.tone)
+            taken.add((row, x))
+
+
 def cursor_place(plot: Plot, lines: Sequence[Line]) -> float | None:
     """Where the cursor's step is on the axis; none where there is no cursor."""
+    if plot.at is not None:
+        return plot.at
     if plot.cursor is None:
         return None
     if plot.view.axis == "step":

@@ -10,9 +10,9 @@ from lorad.shared.jobs import Active, Job
 from lorad.shared.messages import Chart, Column, GetChart, Metric
 from lorad.tui.curve import CURVE_COLUMNS
 from lorad.tui.format import figure, validation
+from lorad.tui.kinds import KINDS
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.mirror import Detail
-from lorad.tui.widgets.chart import KINDS
 from lorad.tui.widgets.charts import ChartGrid
 from lorad.tui.widgets.drawing import Line
 from lorad.tui.widgets.plot import place

@@ -209,9 +209,15 @@ def dots_of_extents(extents: Sequence[Extent | None], frame: Frame) -> list[list
     return cells
 
 
-def dots_of_trace(values: Sequence[float | None], frame: Frame) -> list[list[int]]:
-    """Braille patterns of a line without holes, by row and column of cells."""
+def dots_of_trace(
+    values: Sequence[float | None], frame: Frame, dash: Sequence[int] = (), thick: int = 1
+) -> list[list[int]]:
+    """Braille patterns of a line without holes, by row and column of cells.
+
+    `dash` are columns of dots that are drawn and left out in turn, `thick` is in dots.
+    """
     cells, to_y = _blank(frame), frame.to_y()
+    drawn = dashes(dash)
     before: int | None = None
     for x, value in enumerate(values):
         if value is None:
@@ -220,9 +226,15 @@ def dots_of_trace(values: Sequence[float | None], frame: Frame) -> list[list[int
         y = to_y(value)
         # Each column reaches half-way to its neighbour, or a steep line falls into dots.
         start = y if before is None else before + (1 if y > before else -1 if y < before else 0)
-        _bar(cells, x, min(start, y), max(start, y))
+        if drawn[x % len(drawn)]:
+            _bar(cells, x, min(start, y), min(frame.height - 1, max(start, y) + thick - 1))
         before = y
     return cells
+
+
+def dashes(dash: Sequence[int]) -> list[bool]:
+    """Whether each column of dots of one period is drawn; without a pattern all are."""
+    return [not place % 2 for place, length in enumerate(dash) for _ in range(length)] or [True]
 
 
 def gaps(columns: Sequence[Column], frame: Frame) -> set[int]:

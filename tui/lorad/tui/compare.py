@@ -22,6 +22,8 @@ from lorad.tui.widgets.plot import place
 
 MOST = 8
 """Runs that are compared at once: more lines than that nobody can tell apart."""
+CHANGES = 10_000
+"""Of a job's history, the newest: more than the life of any job has."""
 BEST: dict[Metric, Literal["lowest", "highest"]] = {
     "loss": "lowest",
     "validation_loss": "lowest",
@@ -197,7 +199,7 @@ def against(value: float | None, base: float | None, scale: float = 1.0) -> str:
     if value is None or base is None or not math.isfinite(value) or not math.isfinite(base):
         return ""
     difference = (value - base) * scale
-    return f"{'-' if difference < 0 else '+'}{figure(abs(difference), 3)}" if difference else "="
+    return f"{'-' if difference < 0 else '+'}{figure(abs(difference))}" if difference else "="
 
 
 class Cells(NamedTuple):

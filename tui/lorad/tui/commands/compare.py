@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from lorad.shared.recipe.differences import Difference
     from lorad.tui.compare import Entry, Written
 
-CHANGES = 10_000
 VALUE_WIDTH = 40
 """Of a recipe's value on a line; --json has all of it."""
 
@@ -64,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _ask(daemon: Client, ids: Sequence[int], metric: Metric) -> Compared:
-    from lorad.tui.compare import differing, entry, whole_run, written
+    from lorad.tui.compare import CHANGES, differing, entry, whole_run, written
 
     jobs = [daemon.job(id) for id in ids]  # a wrong number is told at once
     recipes = [written(daemon.ask(GetRecipe(id=id))) for id in ids]

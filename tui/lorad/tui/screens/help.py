@@ -21,6 +21,8 @@ KEYS = {
     "colon": ":",
     "asterisk": "*",
     "plus": "+",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
     "minus": "-",
     "escape": "esc",
     "left_square_bracket": "[",

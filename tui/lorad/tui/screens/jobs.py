@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from textual.binding import Binding, BindingType
 
 from lorad.shared import lifecycle
-from lorad.shared.errors import NothingToUndo
+from lorad.shared.errors import NothingToUndo, TooManyRuns
 from lorad.shared.jobs import Job
 from lorad.shared.messages import (
     Batch,
@@ -25,6 +25,7 @@ from lorad.shared.messages import (
 )
 from lorad.tui.format import duration
 from lorad.tui.messages import Answered
+from lorad.tui.mirror import in_order
 from lorad.tui.screens import bulk
 from lorad.tui.screens.base import LoradScreen
 
@@ -48,6 +49,7 @@ JOB_BINDINGS: list[BindingType] = [
     Binding("z", "undo", "undo", id="job.undo", tooltip="Undo the newest change of the queue"),
     Binding("s", "samples", "samples", id="view.samples", tooltip="All pictures, large"),
     Binding("l", "log", "log", id="view.log", tooltip="The whole log"),
+    Binding("c", "compare", "compare", id="view.compare", tooltip="Compare runs"),
 ]
 
 
@@ -199,3 +201,31 @@ class JobActions(LoradScreen):
             from lorad.tui.screens.log import LogScreen
 
             self.app.push_screen(LogScreen(job))
+
+    def action_compare(self) -> None:
+        """This job with another one, which is asked for."""
+        job = self._job()
+        if job is None:
+            return
+        others = [one for one in in_order(self.lorad.mirror.jobs.values()) if one.id != job.id]
+        others = [one for one in others if one.progress.step]
+        if not others:
+            self.lorad.tell(
+                "No other job has taken a step, so there is nothing to compare.", "warning"
+            )
+            return
+        from lorad.tui.screens.choose import ChooseJob
+
+        def chosen(other: int | None) -> None:
+            if found := self.lorad.mirror.jobs.get(other or 0):
+                self._compare([job, found])
+
+        self.app.push_screen(ChooseJob(f"Compare job {job.id} with", others), chosen)
+
+    def _compare(self, jobs: Sequence[Job]) -> None:
+        from lorad.tui.screens.compare import CompareScreen
+
+        try:
+            self.app.push_screen(CompareScreen(jobs))
+        except TooManyRuns as refused:
+            self.lorad.tell(str(refused), "warning")

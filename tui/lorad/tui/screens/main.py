@@ -38,6 +38,7 @@ HINTS = (
     ("l", "log"),
     ("m", "machine"),
     ("space", "mark"),
+    ("c", "compare"),
     ("w", "why"),
     ("/", "filter"),
     ("q", "quit"),
@@ -250,3 +251,14 @@ class MainScreen(JobActions):
         from lorad.tui.screens.machine import MachineScreen
 
         self.app.push_screen(MachineScreen())
+
+    def action_compare(self) -> None:
+        """The marked jobs; one marked job is compared with the one under the cursor."""
+        jobs = self.queue.marked
+        job = self.queue.selected
+        if len(jobs) == 1 and job is not None and job not in jobs:
+            jobs = [*jobs, job]
+        if len(jobs) < 2:
+            self.lorad.tell("Mark two jobs or more with the space bar, then press c.", "warning")
+        else:
+            self._compare(jobs)

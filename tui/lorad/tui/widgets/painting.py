@@ -109,6 +109,7 @@ class Painting(Widget):
         "painting--bad",
         "painting--cursor",
         "painting--key",
+        *(f"painting--run-{number}" for number in range(1, 9)),
     }
     ALLOW_SELECT = False
 

@@ -1,0 +1,437 @@
+"""Several runs over each other: curves, a table, and what their recipes differ in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.timer import Timer
+
+from lorad.shared.jobs import Job
+from lorad.shared.messages import (
+    AnyRequest,
+    Chart,
+    Column,
+    GetChart,
+    GetHistory,
+    GetRecipe,
+    History,
+    Metric,
+    QueueChange,
+    RecipeText,
+)
+from lorad.tui import compare
+from lorad.tui.compare import FIELDS, Entry, Field, Lines, Written
+from lorad.tui.curve import CURVE_COLUMNS
+from lorad.tui.kinds import KINDS
+from lorad.tui.messages import Answered, Declined
+from lorad.tui.mirror import Mirror
+from lorad.tui.screens.base import LoradScreen
+from lorad.tui.widgets.chart import MetricChart
+from lorad.tui.widgets.charts import DEBOUNCE_SECONDS
+from lorad.tui.widgets.compare import (
+    STYLES,
+    CompareChart,
+    DifferenceTable,
+    RunTable,
+    Table,
+    place_words,
+)
+from lorad.tui.widgets.drawing import Line, Plot
+from lorad.tui.widgets.header import Header, Hints
+from lorad.tui.widgets.plot import place
+from lorad.tui.widgets.view import Reach, View, following
+
+HINTS = (
+    ("[ ]", "figure"),
+    ("t", "steps/time/pictures"),
+    ("← →", "cursor"),
+    ("+ -", "zoom"),
+    ("b", "baseline"),
+    ("< >", "sort"),
+    ("tab", "recipes"),
+    ("y", "log"),
+    ("r", "reverse"),
+    ("esc", "back"),
+    ("?", "all keys"),
+)
+AGAIN_SECONDS = 2.0
+"""A run that goes on is asked for again after this long."""
+ORDER: tuple[Metric, ...] = (
+    "loss", "validation_loss", "learning_rate", "grad_norm", "images_per_second",
+    "gpu_utilization", "gpu_memory", "gpu_power", "gpu_temperature",
+)  # fmt: skip
+CHART_KEYS: list[BindingType] = [
+    Binding(one.key, f"on_chart({one.action!r})", one.description, show=False, id=one.id)
+    for one in MetricChart.BINDINGS
+    if isinstance(one, Binding)
+]
+"""The chart's keys also where the tables have the keys; they are one with those in the settings."""
+
+
+@dataclass
+class Run:
+    """What is known of one run, as its answers come."""
+
+    job: Job
+    lines: Lines = field(default_factory=dict)
+    """The whole run over its steps."""
+    window: Sequence[Column] = ()
+    view: View | None = None
+    """The view that the window shows."""
+    changes: Sequence[QueueChange] = ()
+    recipe: Written | None = None
+    seen: tuple[object, ...] = ()
+    """What was known of the job when its curve was asked for last."""
+    heard: tuple[object, ...] = ()
+    """And its recipe and history."""
+    gone: bool = False
+
+
+class CompareScreen(LoradScreen):
+    """Follows some jobs."""
+
+    AUTO_FOCUS = "CompareChart"
+    # Screen declares these as attributes of its instances.
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "right_square_bracket,m", "metric(1)", "figure", id="compare.next",
+            tooltip="Next figure",
+        ),
+        Binding(
+            "left_square_bracket", "metric(-1)", "figure", id="compare.previous",
+            tooltip="Previous figure",
+        ),
+        Binding("j,down", "row(1)", "down", id="compare.down", tooltip="Next run"),
+        Binding("k,up", "row(-1)", "up", id="compare.up", tooltip="Previous run"),
+        Binding(
+            "b", "baseline", "baseline", id="compare.baseline",
+            tooltip="Differences to this run, or to none",
+        ),
+        Binding(
+            "greater_than_sign", "sort(1)", "sort", id="compare.sort",
+            tooltip="Sort by the next column",
+        ),
+        Binding(
+            "less_than_sign", "sort(-1)", "sort", id="compare.sort_back",
+            tooltip="Sort by the column before",
+        ),
+        Binding("r", "reverse", "reverse", id="compare.reverse", tooltip="The other way round"),
+        Binding("tab", "pane(1)", "recipes", id="compare.pane", tooltip="Curves, runs, recipes"),
+        Binding("shift+tab", "pane(-1)", "back", id="compare.pane_back", tooltip="Pane before"),
+        Binding("escape,c", "dismiss", "back", id="compare.leave", tooltip="Back"),
+        *CHART_KEYS,
+    ]  # fmt: skip
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        """Of at most `compare.MOST` jobs."""
+        super().__init__()
+        compare.check_count(len(jobs))
+        self._runs = {job.id: Run(job) for job in jobs}
+        self._styles = dict(zip(self._runs, STYLES, strict=False))
+        self._metric: Metric = "loss"
+        self._view, self._reach = View(), Reach()
+        self._at: float | None = None
+        """Where the cursor is on the axis."""
+        self._field: Field = "id"
+        self._reverse = False
+        self._chosen = jobs[0].id
+        self._baseline: int | None = None
+        self._waiting: list[AnyRequest] = []
+        self._asking: Timer | None = None
+        self.header = Header(id="header")
+        self.chart = CompareChart(KINDS["loss"], id="compared")
+        self.table = RunTable(id="runs")
+        self.differences = DifferenceTable(id="differences")
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom; app.tcss says what fits."""
+        yield self.header
+        yield self.chart
+        with Container(id="below"):
+            yield self.table
+            yield self.differences
+        yield Hints(HINTS, id="hints")
+
+    def on_mount(self) -> None:
+        self.set_interval(AGAIN_SECONDS, self._go_on)
+        self._go_on()
+        self._redraw()
+
+    # -- what the daemon knows ----------------------------------------------------------------
+
+    def show(self, mirror: Mirror) -> None:
+        """Draw this."""
+        self.header.show(mirror)
+        before = [(run.job, run.gone) for run in self._runs.values()]
+        for id, run in self._runs.items():
+            run.gone = mirror.daemon is not None and id not in mirror.jobs
+            run.job = mirror.jobs.get(id, run.job)
+        if before != [(run.job, run.gone) for run in self._runs.values()]:
+            self._redraw()
+
+    def _go_on(self) -> None:
+        """Ask again for what has changed since; nothing that is under way is asked for twice."""
+        if not self.is_current:
+            return
+        for id, run in self._runs.items():
+            if run.gone or any(getattr(one, "id", 0) == id for one in self._waiting):
+                continue
+            progress = run.job.progress
+            seen = (run.job.state, progress.step, self._metric)
+            if seen != run.seen:
+                run.seen = seen
+                self._ask(compare.whole_run(id, self._metric))
+                self._ask_window(run)
+            heard = (run.job.state, progress.note)
+            if heard != run.heard:
+                run.heard = heard
+                self._ask(GetRecipe(id=id))
+                self._ask(GetHistory(id=id, limit=compare.CHANGES))
+
+    def _ask(self, request: AnyRequest) -> None:
+        self._waiting.append(request)
+        self.lorad.link.ask(request)
+
+    def _ask_window(self, run: Run) -> None:
+        """Only where the whole run over its steps is not what is seen."""
+        view = self._view
+        if view.whole and view.axis == "step":
+            return
+        width = min(CURVE_COLUMNS, max(40, 2 * self.chart.content_size.width))
+        self._ask(GetChart(id=run.job.id, width=width, metrics=[self._metric],
+                           first=view.first, last=view.last, axis=view.axis))  # fmt: skip
+
+    def _ask_windows(self) -> None:
+        self._asking = None
+        for run in self._runs.values():
+            if not run.gone:
+                self._ask_window(run)
+
+    def answered(self, event: Answered) -> bool:
+        """Whether this screen asked for it."""
+        if not self._was_asked(event.request):
+            return False
+        run, reply = self._runs[event.request.id], event.reply  # type: ignore[union-attr]
+        if isinstance(reply, RecipeText):
+            run.recipe = compare.written(reply)
+        elif isinstance(reply, History):
+            run.changes = reply.changes
+        elif isinstance(reply, Chart) and isinstance(event.request, GetChart):
+            self._take(run, event.request, reply)
+        self._redraw()
+        return True
+
+    def _take(self, run: Run, request: GetChart, reply: Chart) -> None:
+        """A curve; one of a figure or a view that is no longer shown is dropped."""
+        view = View(request.first, request.last, request.axis)
+        if request.metrics[0] != self._metric:
+            return
+        if len(request.metrics) > 1:  # `whole_run`
+            run.lines = reply.lines
+        elif view == self._view:
+            run.window, run.view = reply.lines.get(self._metric, ()), view
+
+    def declined(self, event: Declined) -> bool:
+        """The header says that nobody answers, the table that a run is gone."""
+        if not self._was_asked(event.request):
+            return False
+        run = self._runs[event.request.id]  # type: ignore[union-attr]
+        run.seen = run.heard = ()
+        return True
+
+    def _was_asked(self, request: AnyRequest) -> bool:
+        found = next((at for at, one in enumerate(self._waiting) if one is request), None)
+        if found is not None:
+            del self._waiting[found]
+        return found is not None
+
+    # -- drawing ------------------------------------------------------------------------------
+
+    def _redraw(self) -> None:
+        self._follow()
+        lines = self._lines()
+        plot = Plot(lines=lines, view=self._view, reach=self._reach, at=self._at)
+        self.chart.show(plot, silence=self._silence())
+        self.table.show(self._table(lines))
+        self._show_differences()
+
+    def _follow(self) -> None:
+        """The runs may have gone on."""
+        columns = {id: self._columns(run) for id, run in self._runs.items()}
+        ends = [place(one[-1]) for one in columns.values() if one]
+        if self._view.axis == "step":
+            newest = max((run.job.progress.step for run in self._runs.values()), default=0)
+            totals = [run.job.max_train_steps or 0 for run in self._runs.values()]
+            last = float(max([newest, *ends]))
+            reach = Reach(last, max([last, *map(float, totals)]))
+        elif self._view.whole:
+            reach = Reach(last=max(ends, default=0.0))
+        else:
+            return
+        moved = following(self._view, self._reach, reach)
+        self._reach = reach
+        if moved is not self._view:
+            self._look_at(moved)
+
+    def _columns(self, run: Run) -> Sequence[Column]:
+        """The best that is known of what is in view."""
+        view, whole = self._view, run.lines.get(self._metric, ())
+        if view.axis == "step":
+            return run.window if run.view == view and not view.whole else whole
+        return run.window if run.view is not None and run.view.axis == view.axis else ()
+
+    def _lines(self) -> list[Line]:
+        """The baseline is drawn over all others, then the run under the cursor."""
+        first = (self._baseline, self._chosen)
+        ids = sorted(self._runs, key=lambda id: first.index(id) if id in first else len(first))
+        lines, look = [], KINDS[self._metric].look
+        for id in ids:
+            columns = compare.drawn(self._metric, self._columns(self._runs[id]))
+            style, strong = self._styles[id], id == self._baseline
+            if columns:
+                lines.append(Line(
+                    columns, style.tone, "dots" if look == "dots" else "plain",
+                    dash=() if strong else style.dash, thick=2 if strong else 1, end=str(id),
+                ))  # fmt: skip
+        return lines
+
+    def _silence(self) -> str:
+        title = KINDS[self._metric].title
+        if any(one.nonfinite for run in self._runs.values() for one in self._columns(run)):
+            return f"{title}: every value is NaN"
+        return f"{title}: no run has a value here"
+
+    def _entries(self) -> list[Entry]:
+        now = time.time()
+        return [
+            compare.entry(run.job, self._metric, run.lines, run.changes, now)
+            for run in self._runs.values()
+        ]
+
+    def _table(self, lines: Sequence[Line]) -> Table:
+        entries = compare.ordered(self._entries(), self._field, self._reverse)
+        values, where = None, ""
+        if self._at is not None:
+            told = {line.end: compare.value_at(line.columns, self._at) for line in lines}
+            values = {int(end): value for end, value in told.items() if value is not None}
+            where = place_words(self._at, self._view.axis)
+        return Table(
+            entries=entries,
+            styles=self._styles,
+            kind=KINDS[self._metric],
+            baseline=next((one for one in entries if one.job.id == self._baseline), None),
+            chosen=self._chosen,
+            values=values,
+            where=where,
+            field=self._field,
+            reverse=self._reverse,
+            gone=frozenset(id for id, run in self._runs.items() if run.gone),
+        )
+
+    def _show_differences(self) -> None:
+        known = [run.recipe for run in self._runs.values()]
+        found = compare.differing(known)
+        self._lay_out(len(found))
+        unread = {
+            id for id, run in self._runs.items() if run.recipe is None or not run.recipe.recipe
+        }
+        silence = "…" if None in known else "nothing: their recipes are the same"
+        self.differences.show(found, tuple(self._styles.items()), frozenset(unread), silence)
+
+    def _lay_out(self, keys: int) -> None:
+        """As high as their lines; the recipes at most a third of the terminal."""
+        runs, keys = len(self._runs) + 2, max(5, keys + 2)
+        if self.has_class("-wide") and self.has_class("-tall"):
+            runs = keys = max(runs, min(keys, self.size.height // 3))
+            self.query_one("#below").styles.height = runs
+        elif self.has_class("-tall"):
+            keys = min(keys, self.size.height // 4)
+        else:
+            keys = max(runs, min(keys, 10))
+        self.table.styles.height, self.differences.styles.height = runs, keys
+
+    def on_resize(self) -> None:
+        self.query_one("#below").styles.height = "auto"
+        self.call_after_refresh(self._redraw)
+
+    # -- the view -----------------------------------------------------------------------------
+
+    @on(MetricChart.Moved)
+    def _moved(self, event: MetricChart.Moved) -> None:
+        event.stop()
+        if event.view.axis != self._view.axis:
+            self._at, self._reach = None, Reach()
+        self._look_at(event.view)
+        self._redraw()
+
+    def _look_at(self, view: View) -> None:
+        """Another window: with what is known at once, then as the daemon draws it."""
+        self._view = view
+        if self._asking is not None:
+            self._asking.stop()
+        self._asking = self.set_timer(DEBOUNCE_SECONDS, self._ask_windows)
+
+    @on(CompareChart.Placed)
+    def _placed(self, event: CompareChart.Placed) -> None:
+        event.stop()
+        self._at = event.at
+        self._redraw()
+
+    # -- keys ---------------------------------------------------------------------------------
+
+    async def action_on_chart(self, action: str) -> None:
+        await self.chart.run_action(action)
+
+    def action_metric(self, figures: int) -> None:
+        self._metric = ORDER[(ORDER.index(self._metric) + figures) % len(ORDER)]
+        self.chart.turn(KINDS[self._metric])
+        for run in self._runs.values():
+            run.window, run.view, run.seen = (), None, ()
+        self._waiting = [one for one in self._waiting if not isinstance(one, GetChart)]
+        self._go_on()
+        self._redraw()
+
+    def action_row(self, rows: int) -> None:
+        shown = [entry.job.id for entry in self.table.table.entries]
+        at = shown.index(self._chosen) + rows
+        self._choose(min(len(shown) - 1, max(0, at)))
+
+    @on(RunTable.Chosen)
+    def _clicked(self, event: RunTable.Chosen) -> None:
+        self._choose(event.row)
+
+    def _choose(self, row: int) -> None:
+        shown = [entry.job.id for entry in self.table.table.entries]
+        if row < len(shown):
+            self._chosen = shown[row]
+            self._redraw()
+
+    def action_baseline(self) -> None:
+        self._baseline = None if self._baseline == self._chosen else self._chosen
+        self._redraw()
+
+    def action_sort(self, columns: int) -> None:
+        self._field = FIELDS[(FIELDS.index(self._field) + columns) % len(FIELDS)]
+        self._redraw()
+
+    def action_reverse(self) -> None:
+        self._reverse = not self._reverse
+        self._redraw()
+
+    def action_pane(self, panes: int) -> None:
+        order = [self.chart, self.table, self.differences]
+        at = next((number for number, one in enumerate(order) if one.has_focus), 0)
+        pane = order[(at + panes) % len(order)]
+        # A small terminal has room for one of the tables.
+        self.set_class(pane is self.differences, "-recipes")
+        self._redraw()
+        pane.focus()

@@ -94,7 +94,7 @@ class CompareChart(MetricChart):
             target = float(round(target))
             if now is not None and target == now:
                 target = now + cells  # closer than cells are
-        if now is not None and cells > 0 and target >= last <= now:
+        if cells > 0 and (now is None or target >= last <= now):
             self.post_message(self.Placed(None))
             return
         self.post_message(self.Placed(min(last, max(0.0, target))))

@@ -227,7 +227,8 @@ def dots_of_trace(
         # Each column reaches half-way to its neighbour, or a steep line falls into dots.
         start = y if before is None else before + (1 if y > before else -1 if y < before else 0)
         if drawn[x % len(drawn)]:
-            _bar(cells, x, min(start, y), min(frame.height - 1, max(start, y) + thick - 1))
+            top, bottom = min(start, y), max(start, y)
+            _bar(cells, x, min(top, frame.height - thick), min(frame.height, bottom + thick) - 1)
         before = y
     return cells
 

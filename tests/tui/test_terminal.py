@@ -25,7 +25,7 @@ from lorad.shared.endpoints import Home
 from lorad.tui import app
 app.TERMINAL_SECONDS = 0.2
 folder = Path(sys.argv[1])
-sys.exit(app.run(Home(folder, folder, folder)))
+sys.exit(app.run({"": Home(folder, folder, folder)}))
 """
 SOON = 20.0
 

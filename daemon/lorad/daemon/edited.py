@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from lorad.daemon import rows
-from lorad.daemon.reported import Reported
+from lorad.daemon.news import News
 from lorad.shared.messages import QueueChange
 
 MAX_EDITS = 100
@@ -49,7 +49,7 @@ class Edit(NamedTuple):
 _looks = msgspec.msgpack.Decoder(Look)
 
 
-class Edited(Reported):
+class Edited(News):
     """The part of the store that remembers what was before."""
 
     def look(self, job_id: int) -> Look | None:
@@ -128,15 +128,6 @@ class Edited(Reported):
         return [id for (id,) in found]
 
     # -- the log of changes -------------------------------------------------------------------
-
-    def _log(
-        self, job_id: int, before: str, after: str, event: str, cause: str, actor: str
-    ) -> None:
-        self._db.execute(
-            "INSERT INTO transitions (job, before, after, event, cause, actor, time)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (job_id, before, after, event, cause, actor, time.time()),
-        )
 
     def log_undo(self, job_id: int, before: str, after: str, said: str, actor: str) -> None:
         """A line for a job that is as it was."""

@@ -73,15 +73,23 @@ class Reported(Database):
                 (job_id, picture.step, picture.index, rows.encode(picture)),
             )
 
-    def samples(self, job_id: int, *, newest: bool) -> list[SamplePicture]:
-        """The pictures, by step and prompt."""
+    def samples(
+        self, job_id: int, *, newest: bool, before: int | None = None, limit: int = MAX_PICTURES
+    ) -> list[SamplePicture]:
+        """The pictures, by step and prompt: the newest, perhaps of those before a step.
+
+        Among all that are kept for a viewer are the first step's, too; not in a page of them.
+        """
+        whole = not newest and before is None and limit >= MAX_PICTURES
+        limit = max(1, min(limit, MAX_PICTURES))
         found = self._db.execute(
             "SELECT picture FROM samples WHERE job = ?1 AND (NOT ?2 OR step ="
             " (SELECT max(step) FROM samples WHERE job = ?1))"
+            " AND (?4 IS NULL OR step < ?4)"
             # The first step's before all others: the base model is what each is compared with.
-            " ORDER BY NOT ?2 AND step = (SELECT min(step) FROM samples WHERE job = ?1) DESC,"
+            " ORDER BY ?5 AND step = (SELECT min(step) FROM samples WHERE job = ?1) DESC,"
             " step DESC, number DESC LIMIT ?3",
-            (job_id, newest, MAX_PICTURES),
+            (job_id, newest, limit, before, whole),
         ).fetchall()
         pictures = [rows.pictures.decode(row[0]) for row in found]
         return sorted(pictures, key=lambda picture: (picture.step, picture.index))

@@ -228,6 +228,7 @@ class Runs:
                 return job
             case NoteReport():
                 note = queue.store.add_note(id, report)
+                queue.store.happened(id, note.kind, note.text, "run")
                 queue.publish(job_topic(id, "notes"), NoteAdded(id=id, note=note))
                 return queue.note(job, note=note.text)
         look = Validation(step=report.step, loss=report.loss, best=report.best)

@@ -18,6 +18,7 @@ import zmq
 
 from lorad.daemon.events import Events
 from lorad.daemon.handlers import handle
+from lorad.daemon.hashes import Hashes
 from lorad.daemon.health import Pulse
 from lorad.daemon.later import Errands, Later, refusal
 from lorad.daemon.logs import Logs
@@ -33,10 +34,13 @@ from lorad.shared.endpoints import Home
 from lorad.shared.messages import (
     DAEMON_TOPIC,
     MACHINE_TOPIC,
+    NEWS_TOPIC,
     AnyRequest,
     Beat,
     DaemonInfo,
     Ending,
+    Happened,
+    Happening,
     Hello,
     MachineSampled,
     Message,
@@ -78,6 +82,8 @@ class Service:
         self.store = Store(home.database)
         self.sockets = Sockets(home)
         self.events = Events(self.sockets.events, self.info.epoch)
+        self.store.on_news = self._tell_news
+        self.hashes = Hashes()
         self.supervisor = Supervisor(home, umask)
         self.gauges = Gauges(find_cards(), Owners(home.runs), home.folder)
         self.queue = Queue(home, self.store, self.events, self.supervisor, self.gauges)
@@ -166,6 +172,10 @@ class Service:
         reading = self.gauges.newest
         self.events.publish(MACHINE_TOPIC, MachineSampled(gpus=reading.gpus, host=reading.host))
         self.events.publish(DAEMON_TOPIC, Beat(heads=self.events.heads()))
+
+    def _tell_news(self, happening: Happening) -> None:
+        """To whoever listens; it is in the store already."""
+        self.events.publish(NEWS_TOPIC, Happened(happening=happening))
 
     # -- clients ------------------------------------------------------------------------------
 

@@ -149,12 +149,6 @@ class Store(Edited, Grouped):
             self._log(job.id, job.state, state_of(status), event, cause, actor)
         return self.job(job.id)
 
-    def transitions(self, job_id: int) -> list[tuple[str, str, str]]:
-        """What happened to a job: (before, event, after), oldest first."""
-        return self._db.execute(
-            "SELECT before, event, after FROM transitions WHERE job = ? ORDER BY number", (job_id,)
-        ).fetchall()
-
     def set_progress(self, job_id: int, progress: Progress) -> None:
         """How far the job is."""
         with self.transaction():

@@ -23,8 +23,8 @@ import zmq
 
 from lorad.shared import codec
 from lorad.shared.codec import Header
-from lorad.shared.endpoints import Home, find_home
-from lorad.shared.errors import BadRequest, DaemonSilent, NoDaemon, RequestRefused, UnknownJob
+from lorad.shared.endpoints import Place, find_home
+from lorad.shared.errors import BadRequest, DaemonSilent, RequestRefused, UnknownJob
 from lorad.shared.jobs import Ended, Job
 from lorad.shared.messages import (
     PROTOCOL,
@@ -81,9 +81,6 @@ from lorad.shared.messages import (
     job_topic,
 )
 
-SILENCE_SECONDS = 5.0
-"""A daemon beats once a second; after this long without a word it is not there."""
-
 
 class Heard(NamedTuple):
     """One event as it arrived."""
@@ -91,6 +88,15 @@ class Heard(NamedTuple):
     topic: str
     header: Header
     event: Event
+
+
+class Answer(NamedTuple):
+    """One reply as it arrived."""
+
+    id: str
+    reply: AnyReply
+    size: int
+    """Bytes."""
 
 
 class Watch:
@@ -159,11 +165,11 @@ class Watch:
 
 
 class Client:
-    """A conversation with the daemon of this user on this box."""
+    """A conversation with the daemon of this user on this box, or with one elsewhere."""
 
-    def __init__(self, home: Home | None = None, name: str = "lorad.shared.client") -> None:
+    def __init__(self, home: Place | None = None, name: str = "lorad.shared.client") -> None:
         """Nothing is sent before the first `ask`."""
-        self.home = home or find_home()
+        self.home: Place = home or find_home()
         self.name = name
         self._context: zmq.Context[Any] = zmq.Context()
         self._control: zmq.Socket[bytes] | None = None
@@ -203,8 +209,7 @@ class Client:
         Raises:
             DaemonError: no daemon runs, it is silent, or it speaks another protocol.
         """
-        if self.home.daemon_pid() is None:
-            raise NoDaemon
+        self.home.open()
         if self._control is not None:
             self._control.close()
         self._control = self._context.socket(zmq.DEALER)
@@ -215,7 +220,7 @@ class Client:
         hello = Hello(
             protocol_min=PROTOCOL, protocol_max=PROTOCOL, client=f"{self.name} {person()}"
         )
-        welcome = self._exchange(hello, uuid.uuid4().hex, "", 5.0)
+        welcome = self._exchange(hello, uuid.uuid4().hex, "", self.home.patience)
         if not isinstance(welcome, Welcome):
             raise BadRequest(why=f"hello was answered by {type(welcome).__name__}")
         self._daemon = welcome.daemon
@@ -308,6 +313,33 @@ class Client:
         epoch = self.daemon.epoch
         return self._exchange(request, command_id or uuid.uuid4().hex, epoch, timeout)
 
+    # -- without waiting ----------------------------------------------------------------------
+
+    @property
+    def control(self) -> zmq.Socket[bytes]:
+        """To be polled for answers to `send`. Whoever sends so does not `ask` meanwhile."""
+        assert self._control is not None
+        return self._control
+
+    def send(self, request: AnyRequest, command_id: str, epoch: str) -> None:
+        """Ask and go on; the answer comes by `answers`.
+
+        Raises:
+            DaemonSilent: the connection takes no more.
+        """
+        try:
+            frames = codec.encode(request, id=command_id, epoch=epoch)
+            self.control.send_multipart(frames, zmq.DONTWAIT)
+        except zmq.Again:
+            self._gone(0.0)
+
+    def answers(self) -> Iterator[Answer]:
+        """What has arrived by now."""
+        while self.control.poll(0):
+            frames = self.control.recv_multipart()
+            header, reply = codec.decode(frames, codec.replies)
+            yield Answer(header.id, reply, sum(map(len, frames)))
+
     def _exchange(self, request: AnyRequest, id: str, epoch: str, timeout: float) -> AnyReply:
         assert self._control is not None
         deadline = time.monotonic() + timeout
@@ -327,8 +359,7 @@ class Client:
     def _gone(self, timeout: float) -> AnyReply:
         """Raise what the silence means."""
         self._daemon = None
-        if self.home.daemon_pid() is None:
-            raise NoDaemon
+        self.home.check()
         raise DaemonSilent(seconds=timeout)
 
     def watch(self, *topics: str) -> Watch:
@@ -355,14 +386,14 @@ class Client:
         """
         watch = self.watch(QUEUE_TOPIC, *topics)
         try:
-            early = watch.wait_attached(SILENCE_SECONDS)
+            early = watch.wait_attached(self.home.patience)
             status = self.ask(GetStatus())
             job = _find(status, job_id)
             # What was said before the snapshot is in it.
             early = [h for h in early if h.header.seq > status.heads.get(h.topic, 0)]
             yield job
             while not isinstance(job.status, Ended):
-                heard = early.pop(0) if early else watch.receive(SILENCE_SECONDS)
+                heard = early.pop(0) if early else watch.receive(self.home.patience)
                 if heard is None or heard.header.epoch != self.daemon.epoch:
                     # Silence, or another daemon: news may be lost. Raises when nobody is there.
                     self.greet()

@@ -28,6 +28,8 @@ from lorad.shared.recipe.writing import as_toml, with_key
 from lorad.shared.tables import unknown_key, wrong_value
 
 Images = Literal["auto", "kitty", "sixel", "half", "ascii", "off"]
+Notify = Literal["auto", "off", "bell", "osc9", "osc777"]
+HookName = Literal["done", "failed", "paused", "stalled", "nan", "disk_low", "queue_empty"]
 
 
 class Dashboard(Struct, frozen=True, kw_only=True):
@@ -41,8 +43,32 @@ class Dashboard(Struct, frozen=True, kw_only=True):
     """How pictures are drawn; `half` is half blocks, which every terminal has."""
     readonly: bool = False
     """Look, and touch nothing."""
-    notify: Literal["off", "bell", "osc9", "osc777"] = "off"
-    """How the terminal is told that a job ended."""
+    notify: Notify = "auto"
+    """How the terminal is told that a job ended; `auto`: by a notification where it is known to
+    show one."""
+
+
+class Hooks(Struct, frozen=True, kw_only=True):
+    """What the daemon does when something happens."""
+
+    on: tuple[HookName, ...] = ("done", "failed", "paused", "stalled", "nan", "disk_low")
+    command: tuple[str, ...] = ()
+    """A program and its arguments; never given to a shell."""
+    webhook: str = ""
+    """Gets a JSON object by POST."""
+    stalled_seconds: float = 900.0
+    """A running job that reported nothing for so long is stalled."""
+    disk_low_gib: float = 5.0
+    """Less free space than this is little."""
+
+
+class HostEntry(Struct, frozen=True, kw_only=True):
+    """Another box."""
+
+    ssh: str = ""
+    """What ssh is told: `user@box`; empty: its name here."""
+    command: str = "lorad"
+    """How lorad is called there, for a shell that ssh opens."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -51,8 +77,14 @@ class Config(Struct, frozen=True, kw_only=True):
     dashboard: Dashboard = Dashboard()
     keys: dict[str, str] = field(default_factory=dict)
     """Another key for a binding: `"job.pause" = "f5"`; several with commas."""
-    hosts: dict[str, str] = field(default_factory=dict)
-    """Short names of boxes for `--host`: `gpu1 = "ann@gpu1.example.org"`."""
+    hosts: dict[str, str | HostEntry] = field(default_factory=dict)
+    """Short names of boxes for `--host`: `gpu1 = "ann@gpu1.example.org"`, or a table."""
+    hooks: Hooks = Hooks()
+
+    def host(self, name: str) -> HostEntry:
+        """A box by its name here; one that has none is what ssh knows by it."""
+        entry = self.hosts.get(name, name)
+        return HostEntry(ssh=entry) if isinstance(entry, str) else entry
 
 
 def config_path() -> Path:

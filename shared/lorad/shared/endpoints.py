@@ -10,11 +10,42 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from lorad.shared.errors import HomeUnusable
+from lorad.shared.errors import HomeUnusable, NoDaemon
 
 IPC_PATH_MAX = 107
 """sockaddr_un's limit, in bytes."""
+
+
+class Place(Protocol):
+    """Where a client finds a daemon: a `Home` here, or one that is reached through ssh."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds without a word after which a connection is given up."""
+
+    @property
+    def control(self) -> str:
+        """Where clients ask."""
+
+    @property
+    def events(self) -> str:
+        """Where clients listen."""
+
+    def open(self) -> None:
+        """Make it reachable, as far as that takes something.
+
+        Raises:
+            DaemonError: nobody is there.
+        """
+
+    def check(self) -> None:
+        """Look whether somebody can still be there; costs nothing and waits for nothing.
+
+        Raises:
+            DaemonError: nobody is there.
+        """
 
 
 @dataclass(frozen=True)
@@ -26,6 +57,8 @@ class Home:
     """`folder`, or a short one of its own where the path would be too long for a socket."""
     cache: Path
     """Encoded pictures; may be deleted at any time."""
+    patience: float = 5.0
+    """A daemon beats once a second; after this long without a word it is not there."""
 
     @property
     def control(self) -> str:
@@ -81,6 +114,23 @@ class Home:
                 raise HomeUnusable(path=folder, why="it is not a folder of yours")
             if stat.S_IMODE(about.st_mode) & 0o077:
                 folder.chmod(0o700)
+
+    def open(self) -> None:
+        """Nothing lies between: the same as `check`.
+
+        Raises:
+            NoDaemon: none runs.
+        """
+        self.check()
+
+    def check(self) -> None:
+        """The lock says whether one runs.
+
+        Raises:
+            NoDaemon: none runs.
+        """
+        if self.daemon_pid() is None:
+            raise NoDaemon
 
     def daemon_pid(self) -> int | None:
         """The pid of the daemon that runs here; the lock says it, sockets and files may lie."""

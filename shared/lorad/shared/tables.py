@@ -39,17 +39,25 @@ def unknown_key(tables: dict[str, Any], root: type[Struct]) -> Unknown | None:
 def _unknown(
     tables: dict[str, Any], section: type[Struct], root: type[Struct], prefix: str
 ) -> Unknown | None:
-    fields = {field.name: _section(field.type) for field in msgspec.structs.fields(section)}
+    fields = {field.name: field.type for field in msgspec.structs.fields(section)}
     for key, value in tables.items():
         if key not in fields:
             return Unknown(prefix + key, _hint(key, section, root, prefix))
-        if (inner := fields[key]) is not None:
-            for table in value if isinstance(value, list) else [value]:
-                if isinstance(table, dict):
-                    found = _unknown(table, inner, root, f"{prefix}{key}.")
-                    if found is not None:
-                        return found
+        if (inner := _section(fields[key])) is not None:
+            for name, table in _tables(key, value, named=get_origin(fields[key]) is dict):
+                found = _unknown(table, inner, root, f"{prefix}{name}.")
+                if found is not None:
+                    return found
     return None
+
+
+def _tables(key: str, value: Any, *, named: bool) -> list[tuple[str, dict[str, Any]]]:
+    """The tables in a value, with their names: itself, those of a list, or those that it names."""
+    if named and isinstance(value, dict):
+        found = [(f"{key}.{name}", table) for name, table in value.items()]
+    else:
+        found = [(key, table) for table in (value if isinstance(value, list) else [value])]
+    return [(name, table) for name, table in found if isinstance(table, dict)]
 
 
 def _section(kind: Any) -> type[Struct] | None:
@@ -66,7 +74,7 @@ def _hint(key: str, section: type[Struct], root: type[Struct], prefix: str) -> s
     elsewhere = {
         name: f"{table.name}.{name}"
         for table in msgspec.structs.fields(root)
-        if (inner := _section(table.type)) is not None
+        if (inner := _section(table.type)) is not None and get_origin(table.type) is not dict
         for name in inner.__struct_fields__
     }
     if key in elsewhere:

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from rich.color import ColorSystem
@@ -20,13 +20,15 @@ from textual.screen import Screen
 
 from lorad.shared.clean import clean
 from lorad.shared.config import Config
-from lorad.shared.endpoints import Home
+from lorad.shared.endpoints import Place, find_home
 from lorad.shared.messages import Metric
 from lorad.tui.easel import Easel
 from lorad.tui.images import Images, find_images, look, prepare_pixels
+from lorad.tui.left import Left, default_path
 from lorad.tui.link import DaemonLink, Link
-from lorad.tui.messages import Answered, Declined
+from lorad.tui.messages import Answered, Declined, Noticed
 from lorad.tui.mirror import Mirror
+from lorad.tui.notices import escape, notice
 from lorad.tui.readonly import ReadOnlyLink
 from lorad.tui.screens.base import LoradScreen
 from lorad.tui.screens.main import MainScreen
@@ -44,6 +46,8 @@ class LoradApp(App[int]):
         Binding("q", "quit", "quit", id="app.quit", tooltip="Leave the dashboard; jobs go on"),
         # Priority: also where a text field has the keys.
         Binding("ctrl+c", "quit", "quit", show=False, priority=True, id="app.interrupt"),
+        Binding("u", "happened", "happened", id="app.happened", tooltip="What happened"),
+        Binding("o", "hosts", "hosts", id="app.hosts", tooltip="Other boxes"),
         Binding("question_mark,f1", "help", "keys", id="app.help", tooltip="This list"),
         Binding(
             "colon,ctrl+p",
@@ -65,12 +69,20 @@ class LoradApp(App[int]):
         link: Link,
         select: int | None = None,
         config: Config | None = None,
+        hosts: Mapping[str, Link] | None = None,
         images: Images | None = None,
     ) -> None:
+        """`link` is looked at first; `hosts` is all that may be, by name: "" is this machine."""
         self.images = images = images or Images()
         super().__init__(driver_class=late_driver() if images.late else None)
         self.config = config or Config()
-        self.link = ReadOnlyLink(link) if self.config.dashboard.readonly else link
+        hosts = hosts or {"": link}
+        first = next(name for name, one in hosts.items() if one is link)
+        if self.config.dashboard.readonly:
+            hosts = {name: ReadOnlyLink(one) for name, one in hosts.items()}
+        self.hosts = hosts
+        self.link = hosts[first]
+        self._begun: list[Link] = []
         self.mirror = Mirror()
         self._select = select
         self._drawn = 0.0
@@ -89,7 +101,7 @@ class LoradApp(App[int]):
         return MainScreen(self._select)
 
     def on_mount(self) -> None:
-        self.link.start(self.post_message)
+        self.begin(self.link)
         if self.config.keys:
             from lorad.tui.bindings import unknown
 
@@ -101,7 +113,8 @@ class LoradApp(App[int]):
     def on_unmount(self) -> None:
         self._ended.set()
         self.easel.stop()
-        self.link.stop()
+        for link in self._begun:
+            link.stop()
 
     def _guard_terminal(self) -> None:
         """A terminal that dies without a signal (nohup) would leave this running for ever.
@@ -112,6 +125,41 @@ class LoradApp(App[int]):
         while not self._ended.wait(TERMINAL_SECONDS):
             if not terminal_lives():
                 os._exit(1)
+
+    # -- hosts --------------------------------------------------------------------------------
+
+    def begin(self, link: Link) -> None:
+        """Have a link listen, unless it does."""
+        if link not in self._begun:
+            self._begun.append(link)
+            link.start(self.post_message)
+
+    def switch(self, name: str) -> None:
+        """Look at another box."""
+        link = self.hosts[name]
+        self.begin(link)
+        self.link = link
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self._draw()
+        screen = self.screen
+        if isinstance(screen, MainScreen):
+            screen.follow_selected()
+
+    def action_hosts(self) -> None:
+        from lorad.tui.screens.hosts import HostsScreen
+
+        self.push_screen(HostsScreen())
+
+    def action_happened(self) -> None:
+        from lorad.tui.screens.happened import HappenedScreen
+
+        self.push_screen(HappenedScreen())
+
+    def on_noticed(self, event: Noticed) -> None:
+        """Tell whoever looks at another window, through the terminal."""
+        if self._driver is not None and (text := notice(event.happening, event.place)):
+            self._driver.write(escape(self.config.dashboard.notify, text, os.environ))
 
     # -- frames -------------------------------------------------------------------------------
 
@@ -131,6 +179,8 @@ class LoradApp(App[int]):
     def _draw(self) -> None:
         self.mirror = self.link.take()
         self._drawn = time.monotonic()
+        for screen in self.screen_stack:
+            screen.set_class(self.mirror.stale_since is not None, "-stale")
         for screen in self._visible():
             screen.show(self.mirror)
 
@@ -233,16 +283,21 @@ def terminal_lives() -> bool:
     return stdin is not None and not stdin.closed and os.isatty(stdin.fileno())
 
 
-def run(home: Home, select: int | None = None, config: Config | None = None) -> int:
-    """The dashboard on this daemon until somebody leaves it; its exit code.
+def run(ways: Mapping[str, Place], select: int | None = None, config: Config | None = None) -> int:
+    """The dashboard on the first of these daemons until somebody leaves it; its exit code.
 
     Raises:
         ImagesMissing: these pictures are wanted, and what draws them is not installed.
     """
     config = config or Config()
-    images = find_images(config.dashboard.images, home)
+    images = find_images(config.dashboard.images, find_home())
     prepare_pixels(images)
-    app = LoradApp(DaemonLink(home, select), select, config, images)
+    left = Left(default_path())
+    links = {
+        name: DaemonLink(home, None if at else select, name, left)
+        for at, (name, home) in enumerate(ways.items())
+    }
+    app = LoradApp(next(iter(links.values())), select, config, links, images)
     calm_collector()
     app.run()
     return app.return_code or 0

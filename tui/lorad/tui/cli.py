@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import NoReturn, Protocol, cast
 
 from lorad.shared.clean import clean, clean_line
-from lorad.shared.errors import LoradError, Unforeseen
+from lorad.shared.errors import HostUnnamed, LoradError, NotOverHost, Unforeseen
+from lorad.tui import places
 from lorad.tui.commands import ALIASES, VERBS
 
+LOCAL = ("demo", "check", "generate", "lora")
+"""Verbs that work on files and cards of the machine where they are called."""
 USAGE = 2
 INTERRUPTED = 130
 
@@ -34,6 +37,7 @@ duplicate.
 Exit codes: 0 fine, 1 the job or operation failed, 2 usage, recipe or unknown
             job, 3 no daemon to reach, 130 interrupted.
 Every reading verb takes --json. LORAD_HOME moves the daemon's folder.
+`lorad --host [USER@]BOX VERB` does it on another box, through ssh; so does LORAD_HOST.
 """
 
 
@@ -97,6 +101,7 @@ def _prepare_streams() -> None:
 
 def dispatch(words: list[str]) -> int:
     """Find the verb and run it."""
+    words = _take_hosts(words)
     if not words:
         words = ["dashboard"] if sys.stdin.isatty() and sys.stdout.isatty() else ["status"]
     name, rest = words[0], words[1:]
@@ -107,14 +112,39 @@ def dispatch(words: list[str]) -> int:
         name, rest = rest[0], ["--help"]
     elif name in ("--version", "-V"):
         name = "version"
+    elif name == "--readonly":
+        name, rest = "dashboard", words
     if name in ALIASES:
         name, *more = ALIASES[name]
         rest = [*more, *rest]
     if name in VERBS:
+        if name in LOCAL and places.host() and "--help" not in rest:
+            raise NotOverHost(verb=name, host=clean_line(places.host()))
         return run_verb(name, rest)
     if name.endswith(".toml") or (os.sep in name and Path(name).is_file()):
         return run_verb("add", words)
     return _unknown(name)
+
+
+def _take_hosts(words: list[str]) -> list[str]:
+    """Without the `--host`s before the verb: one is what LORAD_HOST says, several a dashboard."""
+    hosts = []
+    while words and (words[0] == "--host" or words[0].startswith("--host=")):
+        word, *words = words
+        if word != "--host":
+            hosts.append(word.removeprefix("--host="))
+        elif words:
+            hosts.append(words.pop(0))
+        else:
+            hosts.append("")
+        if not hosts[-1] or hosts[-1].startswith("-"):
+            raise HostUnnamed(host=clean_line(hosts[-1]))
+    if len(hosts) == 1:
+        os.environ[places.VARIABLE] = hosts[0]
+    elif hosts:
+        options = [word for host in hosts for word in ("--host", host)]
+        return ["dashboard", *options, *(words[1:] if words[:1] == ["dashboard"] else words)]
+    return words
 
 
 def run_verb(name: str, rest: list[str]) -> int:

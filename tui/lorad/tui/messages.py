@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.message import Message
 
-from lorad.shared.messages import AnyReply, AnyRequest
+from lorad.shared.messages import AnyReply, AnyRequest, Happening
 
 
 class News(Message):
@@ -27,3 +27,12 @@ class Declined(Message):
         super().__init__()
         self.request = request
         self.sentence = sentence
+
+
+class Noticed(Message):
+    """Something happened, just now."""
+
+    def __init__(self, happening: Happening, place: str) -> None:
+        super().__init__()
+        self.happening = happening
+        self.place = place

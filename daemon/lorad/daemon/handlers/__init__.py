@@ -28,21 +28,25 @@ from lorad.shared.messages import (
     Drain,
     EnqueueJob,
     GetChart,
+    GetFile,
     GetHealth,
     GetHistory,
     GetLog,
     GetLogLines,
     GetMarks,
     GetMetrics,
+    GetNews,
     GetNotes,
     GetPicture,
     GetRecipe,
     GetSamples,
     GetStatus,
     GetUndo,
+    HashFile,
     Hello,
     HoldJob,
     JobRequest,
+    ListFiles,
     MoveJob,
     PauseGroup,
     PauseJob,
@@ -69,6 +73,12 @@ if TYPE_CHECKING:
 from lorad.daemon.handlers.adding import (
     add_job,
     copy_job,
+)
+from lorad.daemon.handlers.bringing import (
+    get_file,
+    get_news,
+    hash_file,
+    list_files,
 )
 from lorad.daemon.handlers.grouping import (
     add_group,
@@ -176,6 +186,10 @@ HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply | Later]] = {
     GetLog: get_log,
     GetLogLines: get_log_lines,
     GetHealth: get_health,
+    GetNews: get_news,
+    ListFiles: list_files,
+    GetFile: get_file,
+    HashFile: hash_file,
     ShutDown: shut_down,
 }
 

@@ -16,6 +16,7 @@ from lorad.shared.errors import (
     FolderTaken,
     FolderUsed,
     NotWritable,
+    RecipeFolderMissing,
 )
 from lorad.shared.messages import (
     Added,
@@ -36,6 +37,8 @@ def add_job(service: Service, request: AddJob, actor: str) -> Added:
         raise BadRequest(why="the recipe's folder must be an absolute path")
     recipe = parse_recipe(request.recipe)
     refuse_too_wide(recipe.train.num_processes, service.gauges.newest.gpus)
+    if not folder.is_dir():
+        raise RecipeFolderMissing(folder=folder, host=service.info.hostname)
     new = NewJob(
         recipe=recipe,
         recipe_text=request.recipe,

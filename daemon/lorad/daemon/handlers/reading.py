@@ -117,7 +117,10 @@ def get_marks(service: Service, request: GetMarks, actor: str) -> Marks:
 
 def get_samples(service: Service, request: GetSamples, actor: str) -> Samples:
     service.store.job(request.id)
-    return Samples(pictures=service.store.samples(request.id, newest=request.newest))
+    pictures = service.store.samples(
+        request.id, newest=request.newest, before=request.before, limit=request.limit
+    )
+    return Samples(pictures=pictures)
 
 
 def get_picture(service: Service, request: GetPicture, actor: str) -> Later:

@@ -147,3 +147,36 @@ class DaemonInfo(Message, frozen=True):
     """Random, new at each start: another epoch is another daemon."""
     home: str
     hostname: str
+
+
+class Happening(Message, frozen=True):
+    """One line of the daemon's log of what happened, kept for good."""
+
+    number: int
+    """Counts up, over all jobs and daemons of one database."""
+    time: float
+    """Seconds since the epoch, by the box's clock."""
+    id: int
+    """The job; 0: the daemon itself."""
+    name: str
+    """The job's; empty once it is forgotten."""
+    before: str
+    """Its state before, and after; the same where only something happened to it."""
+    after: str
+    event: str
+    """A verb, what a run or the daemon saw, or a note's kind."""
+    text: str
+    """Why, or what, in one sentence; may be empty."""
+    actor: str
+    """Who: a client by its name, `run`, `daemon`, `scheduler`."""
+
+
+class FileInfo(Message, frozen=True):
+    """One file of a job's folder."""
+
+    name: str
+    """Its path below the folder, with slashes."""
+    size: int
+    """Bytes."""
+    modified_ns: int
+    """Nanoseconds since the epoch: with the size it tells whether the file is still the same."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from lorad.shared.jobs import Gpu, Group, Host, Job
 from lorad.shared.messages.base import Message
-from lorad.shared.messages.carried import Mark, Note, Point, SamplePicture, Validation
+from lorad.shared.messages.carried import Happening, Mark, Note, Point, SamplePicture, Validation
 
 
 class Event(Message, frozen=True):
@@ -106,6 +106,12 @@ class Ending(Event, frozen=True, tag="ending"):
     reason: str
 
 
+class Happened(Event, frozen=True, tag="happened"):
+    """A line more in the log of what happened; stream `news/`."""
+
+    happening: Happening
+
+
 AnyEvent = (
     JobChanged
     | JobRemoved
@@ -120,6 +126,7 @@ AnyEvent = (
     | Beat
     | Attached
     | Ending
+    | Happened
 )
 
 
@@ -131,3 +138,4 @@ def job_topic(job_id: int, stream: Literal["metrics", "samples", "notes", "log"]
 QUEUE_TOPIC = "queue/"
 MACHINE_TOPIC = "machine/"
 DAEMON_TOPIC = "daemon/"
+NEWS_TOPIC = "news/"

@@ -11,6 +11,8 @@ from lorad.shared.messages.base import Message
 from lorad.shared.messages.carried import (
     Column,
     DaemonInfo,
+    FileInfo,
+    Happening,
     LogLine,
     Mark,
     Note,
@@ -239,6 +241,42 @@ class ShuttingDown(Reply, frozen=True, tag="shutting_down"):
     pausing: list[int]
 
 
+class Happenings(Reply, frozen=True, tag="happenings"):
+    """Answers `GetNews`."""
+
+    happenings: list[Happening]
+    """Oldest first."""
+    head: int
+    """The newest number there is."""
+    steps: int = 0
+    """Steps that all runs took from `since` on; 0 where no time was asked for."""
+
+
+class Files(Reply, frozen=True, tag="files"):
+    """Answers `ListFiles`."""
+
+    folder: str
+    files: list[FileInfo]
+    """By name; 10,000 at most."""
+
+
+class FilePiece(Reply, frozen=True, tag="file_piece"):
+    """Answers `GetFile`."""
+
+    file: FileInfo
+    """As it is now: a file that changed meanwhile has another size or time."""
+    offset: int
+    data: bytes
+
+
+class FileHash(Reply, frozen=True, tag="file_hash"):
+    """Answers `HashFile`."""
+
+    file: FileInfo
+    sha256: str
+    """In hexadecimal digits; empty while it is being computed."""
+
+
 AnyReply = (
     Welcome
     | Refused
@@ -264,4 +302,8 @@ AnyReply = (
     | LogLines
     | Health
     | ShuttingDown
+    | Happenings
+    | Files
+    | FilePiece
+    | FileHash
 )

@@ -212,6 +212,10 @@ class GetSamples(JobRequest, frozen=True, tag="get_samples"):
     """The pictures so far; all, or those of the newest step alone."""
 
     newest: bool = False
+    before: int | None = None
+    """Only those of steps before this one, so that a slow link may ask for a few at a time."""
+    limit: int = 1000
+    """The newest so many of them."""
 
 
 class GetPicture(JobRequest, frozen=True, tag="get_picture"):
@@ -319,6 +323,38 @@ class GetHealth(Request, frozen=True, tag="get_health"):
     """How the daemon itself is."""
 
 
+class GetNews(Request, frozen=True, tag="get_news"):
+    """What happened: after a number, or from a time on."""
+
+    after: int = 0
+    since: float = 0.0
+    """Seconds since the epoch."""
+    id: int | None = None
+    """Of this job alone."""
+    limit: int = 500
+    """The oldest of them; with `newest` the newest."""
+    newest: bool = False
+
+
+class ListFiles(JobRequest, frozen=True, tag="list_files"):
+    """The files in its folder."""
+
+
+class GetFile(JobRequest, frozen=True, tag="get_file"):
+    """A piece of one of its files."""
+
+    name: str
+    offset: int
+    limit: int = 1 << 18
+    """At most 1 MiB."""
+
+
+class HashFile(JobRequest, frozen=True, tag="hash_file"):
+    """The SHA-256 of one of its files; ask again until it is known."""
+
+    name: str
+
+
 class ShutDown(Request, frozen=True, tag="shut_down"):
     """End the daemon: running jobs are paused and resumed by the next one."""
 
@@ -368,6 +404,10 @@ AnyRequest = (
     | GetLog
     | GetLogLines
     | GetHealth
+    | GetNews
+    | ListFiles
+    | GetFile
+    | HashFile
     | ShutDown
 )
 
@@ -387,5 +427,9 @@ READING = (
     GetUndo,
     GetLogLines,
     GetHealth,
+    GetNews,
+    ListFiles,
+    GetFile,
+    HashFile,
 )
 """Requests that change nothing: nothing to remember of them."""

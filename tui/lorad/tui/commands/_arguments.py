@@ -12,6 +12,7 @@ from lorad.shared.clean import clean, clean_line
 from lorad.shared.client import Client
 from lorad.shared.jobs import Job
 from lorad.tui.commands import _json
+from lorad.tui.places import place
 
 COMPLETE_FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 """What shtab.FILE is, without importing shtab for every verb."""
@@ -103,9 +104,9 @@ def add_json(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, see docs/cli-json.md")
 
 
-def connect() -> Client:
-    """A conversation with the daemon; nothing is sent yet."""
-    return Client(name="lorad")
+def connect(*, start: bool = False) -> Client:
+    """A conversation with the daemon; nothing is sent yet. `start`: begin one on another box."""
+    return Client(place(start=start), name="lorad")
 
 
 def say(text: str) -> None:
@@ -113,9 +114,9 @@ def say(text: str) -> None:
     print(clean(text), file=sys.stderr)
 
 
-def print_document(*, indent: int | None = 2, **fields: Any) -> None:
+def print_document(*, indent: int | None = 2, flush: bool = False, **fields: Any) -> None:
     """JSON to stdout."""
-    print(_json.document(indent=indent, **fields))
+    print(_json.document(indent=indent, **fields), flush=flush)
 
 
 def title(job: Job) -> str:

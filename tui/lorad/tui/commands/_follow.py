@@ -11,7 +11,7 @@ from typing import Protocol, Self
 from lorad.shared.clean import clean_line
 from lorad.shared.client import Client
 from lorad.shared.jobs import LORA_FILE, Done, Ended, Job
-from lorad.tui import format, render
+from lorad.tui import format, places, render
 from lorad.tui.cli import complain
 from lorad.tui.commands._arguments import ending, say, title
 
@@ -36,6 +36,10 @@ def follow(daemon: Client, job: Job) -> int:
 def conclude(job: Job) -> int:
     """Where its files are, or why there are none; its exit code."""
     if isinstance(job.status, Done):
+        if places.host():
+            verb = f"lorad --host {places.host()} get {job.id}"
+            say(f"{title(job)} is done. `{verb}` brings its files.")
+            return 0
         for name in FILES:
             path = Path(job.folder) / name.format(name=job.name)
             if path.exists():

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import msgspec
 
 from lorad.shared.jobs import Active, Job, Queued, State
-from lorad.shared.messages import Metrics, Notes, SamplePicture, Status
+from lorad.shared.messages import Happening, Metrics, Notes, SamplePicture, Status
 
 SCHEMA = 1
 """Counts up when a field goes or changes its meaning; new fields may come at any time."""
@@ -119,6 +119,21 @@ def totals_fields(status: Status) -> dict[str, Any]:
         "states": {state: found.states.get(state, 0) for state in get_args(State)},
         "eta_seconds": found.eta_seconds,
         "eta_complete": found.eta_complete,
+    }
+
+
+def happening_fields(line: Happening) -> dict[str, Any]:
+    """One line of what happened."""
+    return {
+        "seq": line.number,
+        "time": line.time,
+        "id": line.id or None,
+        "name": line.name or None,
+        "event": line.event,
+        "before": line.before or None,
+        "after": line.after or None,
+        "text": line.text or None,
+        "actor": line.actor,
     }
 
 

@@ -55,6 +55,19 @@ def _added(daemon: Client, job_id: int, at: int) -> Iterator[Piece]:
     yield from _from(daemon, job_id, at)
 
 
+def daemon_pieces(daemon: Client, lines: int | None, follow: bool) -> Iterator[Piece]:
+    """What the daemon itself says, asked of it: its file is on another box."""
+    at = 0
+    for piece in _tail(daemon, 0, lines) if lines else _from(daemon, 0, 0):
+        at = piece.next
+        yield piece
+    while follow:
+        time.sleep(1.0)
+        for piece in _from(daemon, 0, at):
+            at = piece.next
+            yield piece
+
+
 def _from(daemon: Client, job_id: int, offset: int) -> Iterator[Piece]:
     """All from there to the end."""
     while True:

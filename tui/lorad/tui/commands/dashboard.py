@@ -9,14 +9,15 @@ from typing import get_args
 import msgspec
 
 from lorad.shared.config import Config, Images, load_config
-from lorad.shared.endpoints import find_home
+from lorad.shared.endpoints import Home, Place
 from lorad.shared.errors import ImagesUnknown
+from lorad.tui import places
 from lorad.tui.commands._arguments import job_id
 from lorad.tui.daemon_process import ensure_daemon
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Perhaps a job to begin with."""
+    """Perhaps a job to begin with, and whose."""
     parser.add_argument("id", metavar="ID", type=job_id, nargs="?", help="open on this job")
     parser.add_argument("--readonly", action="store_true", help="look, and touch nothing")
     parser.add_argument(
@@ -24,30 +25,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=get_args(Images),
         help="how an opened picture is drawn; also LORAD_IMAGES",
     )
+    parser.add_argument(
+        "--host",
+        metavar="[USER@]BOX",
+        action="append",
+        default=[],
+        help="another box, through ssh; several times: several, and `o` goes from one to the next",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Start the daemon unless one runs, and look at it."""
-    home = find_home()
     config = load_config()
     if args.readonly:
         dashboard = msgspec.structs.replace(config.dashboard, readonly=True)
         config = msgspec.structs.replace(config, dashboard=dashboard)
-    ensure_daemon(home)
     if wanted := args.images or os.environ.get("LORAD_IMAGES"):
         if wanted not in get_args(Images):
             raise ImagesUnknown(given=wanted, known=", ".join(get_args(Images)))
         dashboard = msgspec.structs.replace(config.dashboard, images=wanted)
         config = msgspec.structs.replace(config, dashboard=dashboard)
-    return open_dashboard(args.id, config)
+    return open_dashboard(args.id, args.host, config)
 
 
-def open_dashboard(select: int | None, config: Config | None = None) -> int:
+def open_dashboard(
+    select: int | None, hosts: list[str] | None = None, config: Config | None = None
+) -> int:
     """The dashboard on a job or on the queue; textual is imported here and not before.
+
+    The first place is reached before it opens: ssh may have to ask for a password.
 
     Raises:
         ImagesMissing: these pictures are wanted, and what draws them is not installed.
     """
+    config = config or load_config()
+    ways = _places(hosts or [], config)
+    first = next(iter(ways.values()))
+    if isinstance(first, Home):
+        ensure_daemon(first)
+    else:
+        first.open()
     from lorad.tui.app import run as run_app
 
-    return run_app(find_home(), select, config or load_config())
+    return run_app(ways, select, config)
+
+
+def _places(hosts: list[str], config: Config) -> dict[str, Place]:
+    """What the dashboard may look at, by name, the first one first; "" is this machine."""
+    if hosts:
+        return {name: places.tunnel(name, start=True, config=config) for name in hosts}
+    ways: dict[str, Place] = {places.host(): places.place(start=True)}
+    for name in config.hosts:
+        if name not in ways:
+            ways[name] = places.tunnel(name, start=True, config=config)
+    return ways

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 
-from lorad.shared.client import Client
+from lorad.shared.client import Client, Watch
+from lorad.shared.endpoints import Place
 from lorad.shared.errors import NoDaemon
-from lorad.shared.messages import ShutDown, ShuttingDown
+from lorad.shared.messages import DAEMON_TOPIC, Ending, ShutDown, ShuttingDown
+from lorad.tui import places
 from lorad.tui.commands._arguments import connect, say
 
 POLL_SECONDS = 0.1
@@ -26,15 +28,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask it to go and wait for its lock: whoever starts the next one must find it free."""
     with connect() as daemon:
+        watch = daemon.watch(DAEMON_TOPIC)
         pausing = _ask(daemon, args.leave_runs)
-    if pausing:
-        jobs = ", ".join(map(str, pausing))
-        say(f"Pausing job {jobs}; the daemon goes when that is saved …")
-    while daemon.home.daemon_pid() is not None:
-        time.sleep(POLL_SECONDS)
+        if pausing:
+            jobs = ", ".join(map(str, pausing))
+            say(f"Pausing job {jobs}; the daemon goes when that is saved …")
+        _wait_gone(daemon.home, watch)
     runs = "finds the runs that train on" if args.leave_runs else "resumes what it paused"
     print(f"The daemon is down. `lorad up` starts it again and {runs}.")
     return 0
+
+
+def _wait_gone(where: Place, watch: Watch) -> None:
+    """Here its lock says it; on another box its own last word, or silence."""
+    if home := places.local(where):
+        while home.daemon_pid() is not None:
+            time.sleep(POLL_SECONDS)
+        return
+    while (heard := watch.receive(where.patience)) and not isinstance(heard.event, Ending):
+        pass
 
 
 def _ask(daemon: Client, leave_runs: bool) -> list[int]:

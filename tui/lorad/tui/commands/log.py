@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from lorad.shared.endpoints import find_home
 from lorad.shared.errors import NoDaemon
 from lorad.shared.levels import LEVELS
+from lorad.tui import places
 from lorad.tui.commands import _log
 from lorad.tui.commands._arguments import add_json, connect, count, job_id
 
@@ -33,6 +34,10 @@ def run(args: argparse.Namespace) -> int:
     printer = _log.Json(args.id or 0, lines=args.follow) if args.json else _log.Text()
     sieve = _log.Sieve(args.level, args.grep)
     if args.daemon:
+        if places.host():
+            with connect() as daemon:
+                _print(_log.daemon_pieces(daemon, args.lines, args.follow), printer)
+            return 0
         # The file itself: it is wanted most when the daemon does not answer.
         path = find_home().daemon_log
         if not path.exists():

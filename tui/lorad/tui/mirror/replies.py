@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lorad.shared.messages import (
     Chart,
+    Happenings,
     Log,
     Mark,
     Metric,
@@ -20,6 +21,7 @@ from lorad.tui.curve import Curve
 from lorad.tui.mirror.state import (
     MAIN_METRICS,
     NOTES,
+    Away,
     Detail,
     Mirror,
     Tail,
@@ -131,6 +133,28 @@ def with_log(mirror: Mirror, job_id: int, log: Log) -> Mirror:
     tail = detail.log if log.offset == detail.log.next else Tail()
     tail = lengthened(tail, log.text, log.next)
     return replace(mirror, detail=replace(detail, log=tail))
+
+
+def back(mirror: Mirror) -> Mirror:
+    """Something came after a silence, on the same connection: nothing was lost."""
+    if mirror.stale_since is None:
+        return mirror
+    return replace(mirror, stale_since=None, trouble="")
+
+
+def with_more_samples(mirror: Mirror, job_id: int, pictures: Iterable[SamplePicture]) -> Mirror:
+    """Some pictures beside those that are known."""
+    detail = mirror.detail
+    if detail is None or detail.id != job_id:
+        return mirror
+    more = {(picture.step, picture.index): picture for picture in pictures}
+    return replace(mirror, detail=replace(detail, samples=bounded({**detail.samples, **more})))
+
+
+def with_away(mirror: Mirror, since: float, news: Happenings) -> Mirror:
+    """What happened since somebody left."""
+    away = Away(since, tuple(news.happenings), news.steps)
+    return replace(mirror, away=away)
 
 
 def gone(mirror: Mirror, now: float, trouble: str) -> Mirror:

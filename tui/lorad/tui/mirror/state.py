@@ -10,6 +10,7 @@ from lorad.shared.jobs import Gpu, Group, Host, Job
 from lorad.shared.messages import (
     OF_STEPS,
     DaemonInfo,
+    Happening,
     Mark,
     Metric,
     Note,
@@ -118,8 +119,24 @@ class Detail:
 
 
 @dataclass(frozen=True)
+class Away:
+    """What happened while nobody looked."""
+
+    since: float
+    """By the box's clock, in seconds since the epoch."""
+    happenings: tuple[Happening, ...] = ()
+    """Oldest first."""
+    steps: int = 0
+
+
+@dataclass(frozen=True)
 class Mirror:
     """Everything that is on screen."""
+
+    place: str = ""
+    """The other box, as ssh knows it; empty: this one."""
+    away: Away | None = None
+    """Set when somebody comes back."""
 
     daemon: DaemonInfo | None = None
     gpus: tuple[Gpu, ...] = ()

@@ -80,6 +80,7 @@ class AddScreen(Dialogue):
                     with VerticalScroll(id="said"):
                         yield Static("", id="remarks", classes="quiet", markup=False)
                 yield self.report
+            yield Input(placeholder="/folder/there", id="folder", select_on_focus=False)
             yield Tick("keep out of the queue for now", id="stash")
             yield Static("", id="trouble", classes="trouble", markup=False)
             yield Static(keys, classes="keys", markup=False)
@@ -106,6 +107,12 @@ class AddScreen(Dialogue):
 
     def on_mount(self) -> None:
         self.query_one("#offers", Static).update(offers(""))
+        self._changed()
+
+    @property
+    def _elsewhere(self) -> str:
+        """The other box; empty on this one."""
+        return clean_line(self.lorad.mirror.place, 60)
 
     # -- the form -----------------------------------------------------------------------------
 
@@ -132,18 +139,32 @@ class AddScreen(Dialogue):
         if self.source == "from-file":
             self.query_one("#offers", Static).update(offers(self.query_one("#path", Input).value))
         self._complain("")
+        there = bool(self._elsewhere) and self.source != "from-run"
+        self.query_one("#folder", Input).set_class(there, "-open")
         try:
             draft = self.draft()
         except LoradError as error:
-            self.report.stop()
+            self.report.stop(self._unchecked)
             # A path that is half typed is no mistake yet.
             self._remark("" if self.source == "from-file" else str(error))
             return
         self._remark(draft.said if draft else "")
-        if draft is None:
-            self.report.stop()
+        if draft is None or self._elsewhere:
+            self.report.stop(self._unchecked)
         elif self._checks:
             self.report.look(draft.recipe, draft.folder)
+
+    @property
+    def _unchecked(self) -> str:
+        """Why nothing can be looked over; empty where it can."""
+        if not self._elsewhere:
+            return ""
+        where = self._elsewhere
+        return f"The pictures are on {where}, so nothing is looked over. Run `lorad check` there."
+
+    def _folder(self, here: str) -> str:
+        """Where relative paths start: here, or where it was said to be on the other box."""
+        return self.query_one("#folder", Input).value.strip() if self._elsewhere else here
 
     def _remark(self, text: str) -> None:
         self.query_one("#remarks", Static).update(clean(text, 2000))
@@ -181,7 +202,7 @@ class AddScreen(Dialogue):
         if path.is_dir():
             return None
         _, text = load_recipe(path)
-        folder = str(path.parent)
+        folder = self._folder(str(path.parent))
         return Draft(AddJob(recipe=text, folder=folder, stash=self._stash), text, folder)
 
     def _of_run(self) -> Draft | None:
@@ -207,9 +228,10 @@ class AddScreen(Dialogue):
         if not typed:
             return None
         imported = import_source(typed)
-        folder = str(Path.cwd())
+        folder = self._folder(str(Path.cwd()))
         request = AddJob(recipe=imported.recipe, folder=folder, stash=self._stash)
-        said = "\n".join([f"Its relative paths start at {folder}.", *imported.remarks])
+        start = [f"Its relative paths start at {folder}."] if folder else []
+        said = "\n".join([*start, *imported.remarks])
         return Draft(request, imported.recipe, folder, said)
 
     # -- adding -------------------------------------------------------------------------------
@@ -223,12 +245,19 @@ class AddScreen(Dialogue):
         except LoradError as error:
             self._complain(str(error))
             return
-        if draft is not None:
+        if draft is None:
+            if self.source == "from-file":
+                path = self.query_one(PathInput)
+                path.action_complete()
+                self._complain(f"{path.value or 'This'} is a folder. Choose a recipe in it.")
+        elif draft.folder.startswith("/"):
             self.lorad.link.ask(draft.request)
-        elif self.source == "from-file":
-            path = self.query_one(PathInput)
-            path.action_complete()
-            self._complain(f"{path.value or 'This'} is a folder. Choose a recipe in it.")
+        else:
+            self.query_one("#folder", Input).focus()
+            self._complain(
+                f"The pictures are on {self._elsewhere}: say from which folder there the"
+                " recipe's relative paths start."
+            )
 
     def answered(self, event: Answered) -> bool:
         """A recipe that was asked for, or it is in the queue."""

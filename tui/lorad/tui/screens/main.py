@@ -28,6 +28,7 @@ from lorad.tui.widgets.job_charts import JobCharts
 from lorad.tui.widgets.log import LogView
 from lorad.tui.widgets.queue import QueueList
 from lorad.tui.widgets.samples import SampleGrid
+from lorad.tui.widgets.since import SinceLine
 
 HINTS = (
     ("a", "add"),
@@ -101,6 +102,7 @@ class MainScreen(JobActions):
         self.samples = SampleGrid(id="samples")
         self.gauges = Gauges(id="gauges")
         self.log_view = LogView(id="log")
+        self.since = SinceLine(id="since")
         self.filter = Input(
             id="filter", placeholder="words of name, state or number", select_on_focus=False
         )
@@ -115,6 +117,7 @@ class MainScreen(JobActions):
             yield self.gauges
             yield self.log_view
         yield self.filter
+        yield self.since
         yield Hints(HINTS, id="hints")
 
     # -- drawing ------------------------------------------------------------------------------
@@ -124,6 +127,7 @@ class MainScreen(JobActions):
         before = self._listing
         self._listing = listed(before, mirror.jobs, mirror.gpus)
         self.header.show(mirror, self._listing)
+        self.since.show(mirror)
         silence = "" if mirror.daemon else mirror.trouble or "…"
         self.queue.show(self._listing, silence)
         if self._listing.order is not before.order:
@@ -172,6 +176,11 @@ class MainScreen(JobActions):
         if job is not None and isinstance(job.status, Queued):
             self._asked_why = WhyJob(id=job.id)
             self.lorad.link.ask(self._asked_why)
+
+    def follow_selected(self) -> None:
+        """The same number may be another job: on another box."""
+        job = self.queue.selected
+        self.lorad.select(job.id if job else None)
 
     def action_move(self, rows: int) -> None:
         self.queue.move(rows)

@@ -79,11 +79,12 @@ class RunScreen(JobActions):
         yield Hints(HINTS, id="hints")
 
     def on_mount(self) -> None:
+        self._link = self.lorad.link
         self.lorad.chart(METRICS)
         self.watch(self.app, "cursor_step", self._show_marks, init=False)
 
     def on_unmount(self) -> None:
-        self.lorad.chart(MAIN_METRICS)
+        self._link.chart(MAIN_METRICS)  # the app may look at another box by now
 
     # -- drawing ------------------------------------------------------------------------------
 

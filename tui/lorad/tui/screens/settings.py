@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from lorad.shared.config import Dashboard, Images, config_path, save_setting
+from lorad.shared.config import Dashboard, Images, Notify, config_path, save_setting
 from lorad.shared.errors import LoradError
 from lorad.tui.screens.base import Dialogue
 from lorad.tui.themes import NAMES
@@ -21,7 +21,7 @@ CHOICES: dict[str, tuple[tuple[Any, ...], str]] = {
     "theme": (NAMES, "colours"),
     "frame_seconds": ((0.1, 0.25, 0.5, 1.0, 2.0), "seconds between frames"),
     "images": (get_args(Images), "how pictures are drawn *"),
-    "notify": (("off", "bell", "osc9", "osc777"), "when a job ends"),
+    "notify": (get_args(Notify), "when a job ends"),
     "readonly": ((False, True), "touch nothing *"),
 }
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from lorad.shared.clean import clean_line
+from lorad.tui.format import duration
 from lorad.tui.mirror import Listing, Mirror, listed
 from lorad.tui.totals import Tally, count_words, eta_words
 from lorad.tui.widgets.painting import Painting, Row, Span, width_of
@@ -38,6 +39,8 @@ class Header(Painting):
         return [[*left, Span(" " * max(0, room)), *right]]
 
     def _where(self) -> str:
+        if self._mirror.place:
+            return clean_line(self._mirror.place, 60)
         host = self._mirror.daemon.hostname if self._mirror.daemon else ""
         return f"{_user()}@{clean_line(host, 60)}" if host else ""
 
@@ -47,7 +50,8 @@ class Header(Painting):
             at = time.strftime("%H:%M:%S", time.localtime(mirror.stale_since))
             if mirror.daemon is None:
                 return [Span("○ no daemon", "warn")]
-            return [Span(f"○ stale since {at}", "warn"), Span("  no daemon answers", "dim")]
+            age = duration(5 * round((time.time() - mirror.stale_since) / 5))
+            return [Span(f"○ stale since {at}", "warn"), Span(f"  for {age}", "dim")]
         if mirror.daemon is None:
             return [Span("connecting", "dim")]
         if mirror.trouble:

@@ -1,0 +1,106 @@
+"""What happened, in one numbered list that is kept for good."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lorad.daemon.reported import Reported
+from lorad.shared.messages import GetNews, Happening
+
+MAX_NEWS = 2000
+NEWS = (
+    "SELECT number, time, job, coalesce(jobs.name, ''), before, after, event, cause, actor"
+    " FROM transitions LEFT JOIN jobs ON jobs.id = job"
+)
+
+
+class News(Reported):
+    """The part of the store that is the log of changes. Whoever changes something writes here."""
+
+    def __init__(self, path: Path | str) -> None:
+        """As `Database`; nobody listens yet."""
+        super().__init__(path)
+        self.on_news: Callable[[Happening], object] = lambda happening: None
+        """Called with each line once it is on the disk."""
+
+    def happened(self, job_id: int, event: str, text: str, actor: str) -> None:
+        """Something that changed no state; job 0 is the daemon."""
+        state = ""
+        if job_id:
+            row = self._db.execute(
+                "SELECT after FROM transitions WHERE job = ? ORDER BY number DESC LIMIT 1",
+                (job_id,),
+            ).fetchone()
+            state = row[0] if row else ""
+        with self.transaction():
+            self._log(job_id, state, state, event, text, actor)
+
+    def _log(
+        self, job_id: int, before: str, after: str, event: str, cause: str, actor: str
+    ) -> None:
+        now = time.time()
+        cursor = self._db.execute(
+            "INSERT INTO transitions (job, before, after, event, cause, actor, time)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (job_id, before, after, event, cause, actor, now),
+        )
+        name = self._db.execute("SELECT name FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        happening = Happening(
+            number=cursor.lastrowid or 0,
+            time=now,
+            id=job_id,
+            name=name[0] if name else "",
+            before=before,
+            after=after,
+            event=event,
+            text=cause,
+            actor=actor,
+        )
+        self.after_commit(lambda: self.on_news(happening))
+
+    def transitions(self, job_id: int) -> list[tuple[str, str, str]]:
+        """What happened to a job: (before, event, after), oldest first."""
+        return self._db.execute(
+            "SELECT before, event, after FROM transitions WHERE job = ? ORDER BY number", (job_id,)
+        ).fetchall()
+
+    def news(self, wanted: GetNews) -> list[Happening]:
+        """What was asked for, oldest first."""
+        limit = max(1, min(wanted.limit, MAX_NEWS))
+        found = self._db.execute(
+            f"{NEWS} WHERE number > ? AND time > ? AND (?3 IS NULL OR job = ?3)"
+            f" ORDER BY number {'DESC' if wanted.newest else 'ASC'} LIMIT ?4",
+            (wanted.after, wanted.since, wanted.id, limit),
+        ).fetchall()
+        happenings = [_happening(row) for row in found]
+        return happenings[::-1] if wanted.newest else happenings
+
+    def news_head(self) -> int:
+        """The newest number."""
+        return int(self._db.execute("SELECT max(number) FROM transitions").fetchone()[0] or 0)
+
+    def steps_since(self, since: float) -> int:
+        """How many steps all runs took after a time."""
+        total = 0
+        for (job_id,) in self._db.execute("SELECT id FROM jobs WHERE removed IS NULL").fetchall():
+            steps = "SELECT step, time FROM metrics WHERE job = ?"
+            # From the newest step backwards: what is old is not looked at.
+            last = self._db.execute(f"{steps} ORDER BY step DESC LIMIT 1", (job_id,)).fetchone()
+            if last is None or last[1] <= since:
+                continue
+            before = self._db.execute(
+                f"{steps} AND time <= ? ORDER BY step DESC LIMIT 1", (job_id, since)
+            ).fetchone()
+            total += last[0] - (before[0] if before else 0)
+        return total
+
+
+def _happening(row: tuple[Any, ...]) -> Happening:
+    number, at, job_id, name, before, after, event, cause, actor = row
+    return Happening(
+        number=number, time=at, id=job_id, name=name, before=before, after=after, event=event,
+        text=cause, actor=actor,
+    )  # fmt: skip

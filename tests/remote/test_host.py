@@ -1,0 +1,144 @@
+"""`lorad --host box`: the same verbs over ssh, and its troubles as sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from support import eventually, small_recipe
+
+from lorad.shared.client import Client
+from lorad.shared.errors import HostLost
+from lorad.shared.messages import GetStatus
+from lorad.tui.tunnel import Tunnel
+from remote.conftest import Box
+
+RECIPE = 'name = "mono"\n[data]\npath = "pictures"\n[train]\nmax_train_steps = 5\n'
+
+
+def test_verbs_act_on_the_box(box: Box) -> None:
+    box.daemon.start()
+    there = box.folder / "there"
+    there.mkdir()
+    (box.folder / "mono.toml").write_text(RECIPE)
+    added = box.lorad("--host", "box", "add", "mono.toml", "--stash", "--folder", there)
+    assert added.returncode == 0, added.stderr
+    status = box.lorad("status", "--json", LORAD_HOST="me@box")
+    document = json.loads(status.stdout)
+    assert [job["name"] for job in document["jobs"]] == ["mono"]
+    assert document["daemon"]["home"] == str(box.home)
+    assert document["jobs"][0]["folder"].startswith(str(there))
+    log = box.lorad("--host=box", "log", "--daemon", "-n", "2")
+    assert log.returncode == 0
+    assert "refused" in log.stdout or "daemon" in log.stdout or log.stdout
+    removed = box.lorad("--host", "box", "rm", "1")
+    assert removed.returncode == 0, removed.stderr
+    assert not (box.folder / "mine").exists(), "nothing is made on this machine"
+
+
+def test_a_recipe_says_that_its_data_are_on_the_box(box: Box) -> None:
+    box.daemon.start()
+    (box.folder / "mono.toml").write_text(RECIPE)
+    bare = box.lorad("--host", "box", "add", "mono.toml")
+    assert bare.returncode == 2
+    assert "pictures are on box" in bare.stderr
+    assert "--folder" in bare.stderr
+    missing = box.lorad("--host", "box", "add", "mono.toml", "--folder", "/no/such/folder")
+    assert missing.returncode == 2
+    assert "There is no folder /no/such/folder" in missing.stderr
+    assert not Path("/no/such").exists()
+
+
+def test_up_and_down_on_the_box(box: Box) -> None:
+    none = box.lorad("--host", "box", "status")
+    assert none.returncode == 3
+    assert "lorad --host box up" in none.stderr
+    up = box.lorad("--host", "box", "up")
+    assert up.returncode == 0, up.stderr
+    assert str(box.daemon.home.daemon_pid()) in up.stdout
+    down = box.lorad("--host", "box", "down")
+    assert down.returncode == 0, down.stderr
+    eventually(lambda: box.daemon.home.daemon_pid() is None, 10)
+
+
+@pytest.mark.parametrize(
+    ("words", "change", "sentence"),
+    [
+        (["--host", "nobody", "status"], {}, "nobody cannot be reached: ssh: Could not resolve"),
+        (["--host", "-oProxyCommand=x", "status"], {}, "is no host for ssh"),
+        (["--host"], {}, "is no host for ssh"),
+        (["--host", "box", "check", "a.toml"], {}, "Run `ssh box lorad check"),
+        (["--host", "box", "status"], {"env": {"PATH": "/usr/bin:/bin"}}, "is not found on box"),
+    ],
+)
+def test_troubles_are_sentences(
+    box: Box, words: list[str], change: dict[str, object], sentence: str
+) -> None:
+    box.be(**change)
+    done = box.lorad(*words)
+    assert done.returncode in (2, 3)
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_without_ssh(box: Box) -> None:
+    done = box.lorad("--host", "box", "status", PATH=str(box.folder))
+    assert done.returncode == 3
+    assert "There is no `ssh`" in done.stderr
+
+
+def test_another_version_is_told(box: Box) -> None:
+    other = box.folder / "bin" / "other"
+    other.write_text('#!/bin/sh\necho Welcome; echo \'{"protocol": 99, "version": "9.9"}\'\n')
+    other.chmod(0o755)
+    (box.folder / "mine").mkdir()
+    (box.folder / "mine" / "config.toml").write_text('[hosts.box]\ncommand = "other"\n')
+    done = box.lorad("--host", "box", "status")
+    assert done.returncode == 3
+    assert "lorad 9.9 on box speaks 99" in done.stderr
+
+
+def test_a_server_that_forbids_it_is_told(box: Box) -> None:
+    box.daemon.start()
+    box.be(forbid=True)
+    done = box.lorad("--host", "box", "status")
+    assert done.returncode == 3
+    assert "AllowStreamLocalForwarding" in done.stderr
+
+
+def test_a_dead_ssh_is_noticed_and_begun_again(box: Box) -> None:
+    box.daemon.start()
+    tunnel = Tunnel("box")
+    with Client(tunnel) as client:
+        client.ask(GetStatus())
+        os.kill(box.ssh_pids()[-1], signal.SIGKILL)
+
+        def lost() -> bool:
+            try:
+                tunnel.check()
+            except HostLost:
+                return True
+            return False
+
+        eventually(lost, 10)
+        client.greet()
+        assert client.ask(GetStatus()).daemon.home == str(box.home)
+    tunnel.close()
+
+
+def test_ssh_ends_with_whoever_wanted_it(box: Box) -> None:
+    box.daemon.start()
+    assert box.lorad("--host", "box", "status").returncode == 0
+    for pid in box.ssh_pids():
+        eventually(lambda pid=pid: not Path(f"/proc/{pid}").exists(), 10)
+
+
+def test_a_remote_job_is_followed_and_says_how_to_get_its_files(box: Box) -> None:
+    box.daemon.start()
+    recipe = small_recipe(box.folder, steps=2, checkpointing_steps=2)
+    done = box.lorad("--host", "box", "add", recipe, "--folder", box.folder, "--follow")
+    assert done.returncode == 0, done.stderr
+    assert "lorad --host box get 1" in done.stderr

@@ -1,0 +1,60 @@
+"""What happened, as people say it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from lorad.shared.clean import clean_line
+from lorad.shared.messages import Happening
+from lorad.tui.mirror import Away
+
+TOLD = ("done", "failed", "paused", "cancelled")
+"""States that are news to whoever was away."""
+QUIET = frozenset({"move", "priority", "sample", "start", "ready", "finish", "pause", "cancel"})
+"""What somebody asked for, or what only leads to something."""
+
+
+def is_news(line: Happening) -> bool:
+    """Whether it is worth a line to somebody who was away."""
+    return line.event not in QUIET
+
+
+def away_line(away: Away) -> str:
+    """All of it in one line; empty where nothing happened."""
+    counts = Counter(
+        line.after for line in away.happenings if line.before != line.after and line.after in TOLD
+    )
+    parts = [f"{counts[state]} {state}" for state in TOLD if counts[state]]
+    added = sum(line.event == "add" for line in away.happenings)
+    if added:
+        parts.append(f"{added} added")
+    stalled = sum(line.event in ("nonfinite", "stalled", "disk_low") for line in away.happenings)
+    if stalled:
+        parts.append(f"{stalled} to look at")
+    if away.steps:
+        parts.append(f"{away.steps} steps")
+    return f"since {clock(away.since)}: {', '.join(parts)}" if parts else ""
+
+
+def clock(at: float) -> str:
+    """The time of day; with the day where it is another one."""
+    then, now = time.localtime(at), time.localtime()
+    return time.strftime("%H:%M" if then[:3] == now[:3] else "%d %b %H:%M", then)
+
+
+def sentence(line: Happening) -> str:
+    """One line of the list."""
+    name = f" ({clean_line(line.name, 40)})" if line.name else ""
+    who = f"Job {line.id}{name}" if line.id else "The daemon"
+    what = line.after if line.before != line.after and line.after else line.event
+    if line.event == "rm":
+        what = "removed"
+    text = f": {clean_line(line.text, 400)}" if line.text else ""
+    return f"{who} {what.replace('_', ' ')}{text}"
+
+
+def newest_first(lines: Sequence[Happening]) -> list[Happening]:
+    """As a list is read, without what is no news."""
+    return [line for line in reversed(lines) if is_news(line)]

@@ -1,0 +1,72 @@
+"""What happened since somebody left, or lately."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Static
+
+from lorad.shared.messages import GetNews, Happenings
+from lorad.tui.happenings import away_line, clock, newest_first, sentence
+from lorad.tui.messages import Answered, Declined
+from lorad.tui.mirror import Away
+from lorad.tui.screens.base import Dialogue
+from lorad.tui.widgets.since import SinceLine
+
+LATELY = 200
+"""Lines of the list where nobody was away."""
+
+
+class HappenedScreen(Dialogue):
+    """Newest first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,u,q,enter", "dismiss", "close", id="happened.close", tooltip="Close"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """A headline and a list that scrolls where it must."""
+        with Vertical(classes="dialogue", id="happened"):
+            yield Static("What happened", classes="headline", markup=False, id="happened-title")
+            with VerticalScroll(id="happened-list"):
+                yield Static("…", id="happened-lines", markup=False)
+            yield Static("esc close", classes="keys", markup=False)
+
+    def on_mount(self) -> None:
+        away = self.lorad.mirror.away
+        for line in self.app.screen_stack[0].query(SinceLine):
+            line.read()
+        if away is None or not away_line(away):
+            self.lorad.link.ask(GetNews(newest=True, limit=LATELY))
+        else:
+            self.query_one("#happened-title", Static).update(_headline(away))
+            self.lorad.link.ask(GetNews(since=away.since, newest=True))
+
+    def answered(self, event: Answered) -> bool:
+        """The list."""
+        if not isinstance(event.reply, Happenings):
+            return False
+        text = Text()
+        for line in newest_first(event.reply.happenings):
+            tone = "bold" if line.before != line.after and line.after in ("done", "failed") else ""
+            text.append(f"{clock(line.time)}  ", "dim")
+            text.append(f"{sentence(line)}\n", tone)
+        text.right_crop(1)
+        self.query_one("#happened-lines", Static).update(text if text else "Nothing yet.")
+        return True
+
+    def declined(self, event: Declined) -> bool:
+        """Why there is no list."""
+        if isinstance(event.request, GetNews):
+            self.query_one("#happened-lines", Static).update(Text(event.sentence))
+            return True
+        return False
+
+
+def _headline(away: Away) -> str:
+    line = away_line(away)
+    return line[:1].upper() + line[1:]

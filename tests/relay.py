@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,10 +68,23 @@ class Relay:
                 far.connect(str(self._target))
             except OSError:
                 near.close()
+                far.close()
                 continue
             self._open |= {near, far}
-            _Way(near, far, self.weather, downwards=False)
-            _Way(far, near, self.weather, downwards=True)
+            left = threading.Semaphore(1)
+
+            def over(
+                near: socket.socket = near,
+                far: socket.socket = far,
+                left: threading.Semaphore = left,
+            ) -> None:
+                if not left.acquire(blocking=False):  # the other direction is over too
+                    self._open -= {near, far}
+                    near.close()
+                    far.close()
+
+            _Way(near, far, self.weather, over, downwards=False)
+            _Way(far, near, self.weather, over, downwards=True)
 
     def drop(self) -> None:
         """End all connections, as a network that changed does."""
@@ -91,16 +105,29 @@ class _Way:
     """One direction of one connection."""
 
     def __init__(
-        self, source: socket.socket, sink: socket.socket, weather: Weather, *, downwards: bool
+        self,
+        source: socket.socket,
+        sink: socket.socket,
+        weather: Weather,
+        over: Callable[[], None],
+        *,
+        downwards: bool,
     ) -> None:
+        self._end = over
         self._source, self._sink, self._weather = source, sink, weather
         self._downwards = downwards
         self._flying: deque[tuple[float, bytes]] = deque()
         self._size = 0
         self._changed = threading.Condition()
         self._over = False
-        threading.Thread(target=self._take, daemon=True).start()
-        threading.Thread(target=self._give, daemon=True).start()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        taking = threading.Thread(target=self._take, daemon=True)
+        taking.start()
+        self._give()
+        taking.join()
+        self._end()
 
     def _take(self) -> None:
         while True:
@@ -136,7 +163,9 @@ class _Way:
                     return
                 self._sink.sendall(data)
             except OSError:
-                self._over = True
+                with self._changed:
+                    self._over = True
+                    self._changed.notify_all()
                 with contextlib.suppress(OSError):
                     self._source.shutdown(socket.SHUT_RDWR)
                 return

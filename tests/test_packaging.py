@@ -26,6 +26,12 @@ def test_folder_is_a_source_root(folder: str) -> None:
     [
         ("lorad.tui.cli", {"torch", "numpy", "PIL", "textual", "rich"}),
         ("lorad.tui.app", {"torch", "numpy", "PIL", "diffusers"}),
+        ("lorad.tui.tunnel", {"torch", "numpy", "PIL", "textual", "rich"}),
+        ("lorad.tui.fetching", {"torch", "numpy", "PIL", "textual", "rich"}),
+        ("lorad.tui.commands.events", {"torch", "numpy", "PIL", "textual", "rich"}),
+        ("lorad.tui.commands.get", {"torch", "numpy", "PIL", "textual", "rich"}),
+        ("lorad.tui.commands.proxy", {"torch", "numpy", "PIL", "textual", "rich"}),
+        ("lorad.shared.config", {"torch", "numpy", "PIL", "textual", "rich", "zmq"}),
         ("lorad.daemon.service", {"torch", "numpy", "PIL", "diffusers", "textual"}),
         ("lorad.daemon.uplink", {"torch", "numpy", "PIL", "diffusers", "textual"}),
     ],

@@ -36,7 +36,7 @@ def main(words: list[str]) -> int:
         return 255
     for near, far in forwards:
         if box.get("forbid"):
-            print("channel 2: open failed: administratively prohibited", file=sys.stderr)
+            print("channel 3: open failed: connect failed: open failed", file=sys.stderr)
         Relay(Path(near), Path("/nowhere" if box.get("forbid") else far))
     sys.stderr.flush()
     env = {name: value for name, value in os.environ.items() if name != "LORAD_HOST"}

@@ -94,9 +94,9 @@ def test_another_version_is_told(box: Box) -> None:
     other = box.folder / "bin" / "other"
     other.write_text('#!/bin/sh\necho Welcome; echo \'{"protocol": 99, "version": "9.9"}\'\n')
     other.chmod(0o755)
-    (box.folder / "mine").mkdir()
-    (box.folder / "mine" / "config.toml").write_text('[hosts.box]\ncommand = "other"\n')
-    done = box.lorad("--host", "box", "status")
+    config = box.folder / "config.toml"
+    config.write_text('[hosts.box]\ncommand = "other"\n')
+    done = box.lorad("--host", "box", "status", LORAD_CONFIG=str(config))
     assert done.returncode == 3
     assert "lorad 9.9 on box speaks 99" in done.stderr
 

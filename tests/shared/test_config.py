@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from lorad.shared.config import Config, Dashboard, config_path, load_config, save_setting
+from lorad.shared.config import (
+    Config,
+    Dashboard,
+    Hooks,
+    HostEntry,
+    config_path,
+    load_config,
+    save_setting,
+)
 from lorad.shared.errors import ConfigError
 
 
@@ -36,6 +44,10 @@ def test_the_file_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         ("[dashboard]\n\nframe_seconds = 0", "({path}, line 3): expected a number >= 0.05."),
         ("[dashboard]\nimages = 'gif'", 'expected one of "auto", "kitty", "sixel", "half"'),
         ("[keys]\nx = 3", "`keys` does not fit"),
+        ("[hooks]\nonn = []", "no setting `hooks.onn` ({path}, line 2). Did you mean `hooks.on`?"),
+        ("[hooks]\non = ['finished']", '({path}, line 2): expected one of "done", "failed"'),
+        ("[hosts.box]\nshh = 'b'", "no setting `hosts.box.shh` ({path}, line 2). Did you mean"),
+        ("[hosts]\nbox = 3", "`hosts` does not fit"),
         ("nonsense", "The settings in {path} are not valid TOML"),
         ("a = " + "[" * 5000, "The settings in {path} are not valid TOML"),
     ],
@@ -46,6 +58,22 @@ def test_a_mistake_is_told_with_its_place(path: Path, text: str, sentence: str) 
     with pytest.raises(ConfigError) as refused:
         load_config(path)
     assert sentence.format(path=path) in str(refused.value)
+
+
+def test_another_box_has_a_name_of_its_own(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("[hosts]\nnear = 'me@near'\n[hosts.far]\nssh = 'me@far'\ncommand = 'there'\n")
+    config = load_config(path)
+    assert list(config.hosts) == ["near", "far"]
+    assert config.host("near") == HostEntry(ssh="me@near")
+    assert config.host("far") == HostEntry(ssh="me@far", command="there")
+    assert config.host("you@other") == HostEntry(ssh="you@other")
+
+
+def test_hooks_are_read(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("[hooks]\non = ['done']\ncommand = ['a', 'b c']\n")
+    assert load_config(path).hooks == Hooks(on=("done",), command=("a", "b c"))
 
 
 def test_what_cannot_be_read_is_said(path: Path) -> None:

@@ -60,6 +60,8 @@ class Runs:
         self._lines: dict[int, bytes] = {}  # job -> its run's identity
         self._jobs: dict[bytes, int] = {}
         self._ended: dict[int, float] = {}  # job -> when it said its last word
+        self.heard: dict[int, float] = {}
+        """When each job's run reported last, by the monotonic clock."""
 
     def hear(self) -> None:
         """Take what waits on the socket."""
@@ -159,6 +161,7 @@ class Runs:
         attempt = None if job_id is None else self._queue.store.attempt(job_id)
         if attempt is None:
             return
+        self.heard[attempt.job_id] = time.monotonic()
         newest = self._take(attempt, batch.first, batch.reports)
         self._send(identity, Acknowledged(number=newest))
 

@@ -20,6 +20,7 @@ from lorad.daemon.events import Events
 from lorad.daemon.handlers import handle
 from lorad.daemon.hashes import Hashes
 from lorad.daemon.health import Pulse
+from lorad.daemon.hooks import Runner
 from lorad.daemon.later import Errands, Later, refusal
 from lorad.daemon.logs import Logs
 from lorad.daemon.owners import Owners
@@ -29,8 +30,10 @@ from lorad.daemon.server import Sockets
 from lorad.daemon.store import Store
 from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges, find_cards
+from lorad.daemon.watch import Outlook, Watchman
 from lorad.shared import codec
 from lorad.shared.endpoints import Home
+from lorad.shared.jobs import Active
 from lorad.shared.messages import (
     DAEMON_TOPIC,
     MACHINE_TOPIC,
@@ -50,6 +53,7 @@ log = logging.getLogger(__name__)
 
 LOG_SECONDS = 0.25
 BEAT_SECONDS = 1.0
+WATCH_SECONDS = 2.0
 GOODBYE_SECONDS = 0.2
 
 
@@ -84,6 +88,9 @@ class Service:
         self.events = Events(self.sockets.events, self.info.epoch)
         self.store.on_news = self._tell_news
         self.hashes = Hashes()
+        self.outlook = Outlook()
+        self.watchman = Watchman()
+        self.hooks = Runner(lambda: self.outlook.hooks, self.info.hostname, umask)
         self.supervisor = Supervisor(home, umask)
         self.gauges = Gauges(find_cards(), Owners(home.runs), home.folder)
         self.queue = Queue(home, self.store, self.events, self.supervisor, self.gauges)
@@ -104,9 +111,10 @@ class Service:
     def run(self) -> None:
         """Serve until somebody ends it."""
         self.gauges.start()
+        self.outlook.start()
         self._ended |= set(self.queue.wake())
         log.info("daemon %s is up, pid %d", self.info.version, self.info.pid)
-        next_beat = next_log = 0.0
+        next_beat = next_log = next_watch = 0.0
         while not self._may_end():
             self._poll(LOG_SECONDS)
             now = time.monotonic()
@@ -119,6 +127,10 @@ class Service:
                 with kept_alive("following the logs"):
                     self.logs.follow(list(self.supervisor.descriptors.values()))
                 next_log = now + LOG_SECONDS
+            if now >= next_watch:
+                with kept_alive("looking after the runs"):
+                    self._watch(now)
+                next_watch = now + WATCH_SECONDS
             if now >= next_beat:
                 self._beat()
                 self.pulse.beat(now - next_beat if next_beat else 0.0)
@@ -173,8 +185,16 @@ class Service:
         self.events.publish(MACHINE_TOPIC, MachineSampled(gpus=reading.gpus, host=reading.host))
         self.events.publish(DAEMON_TOPIC, Beat(heads=self.events.heads()))
 
+    def _watch(self, now: float) -> None:
+        jobs = self.store.jobs()
+        folders = {job.folder for job in jobs if isinstance(job.status, Active)}
+        self.outlook.folders = frozenset({str(self.home.folder), *folders})
+        for alarm in self.watchman.look(now, jobs, self.runs.heard, self.outlook):
+            self.store.happened(alarm.job_id, alarm.event, alarm.text, "daemon")
+
     def _tell_news(self, happening: Happening) -> None:
-        """To whoever listens; it is in the store already."""
+        """To whoever listens and to the hooks; it is in the store already."""
+        self.hooks.put(happening)
         self.events.publish(NEWS_TOPIC, Happened(happening=happening))
 
     # -- clients ------------------------------------------------------------------------------
@@ -252,6 +272,8 @@ class Service:
         # A client that is disconnected before it read its last answer never sees it.
         time.sleep(GOODBYE_SECONDS)
         self.gauges.stop()
+        self.outlook.stop()
+        self.hooks.close()
         self.sockets.close()
         self.supervisor.close()
         self.store.close()

@@ -81,6 +81,11 @@ from lorad.shared.messages import (
     job_topic,
 )
 
+CHECK_SECONDS = 1.0
+"""While an answer is waited for, this often somebody looks whether it can still come."""
+RECONNECT_MS = 500
+"""Each try through ssh is a round trip for nothing."""
+
 
 class Heard(NamedTuple):
     """One event as it arrived."""
@@ -214,6 +219,7 @@ class Client:
             self._control.close()
         self._control = self._context.socket(zmq.DEALER)
         self._control.linger = 0
+        self._control.reconnect_ivl = RECONNECT_MS
         # Without this a request for a daemon that is away waits here and reaches the next one.
         self._control.setsockopt(zmq.IMMEDIATE, 1)
         self._control.connect(self.home.control)
@@ -344,10 +350,10 @@ class Client:
         assert self._control is not None
         deadline = time.monotonic() + timeout
         frames = codec.encode(request, id=id, epoch=epoch)
-        if not self._control.poll(int(timeout * 1000), zmq.POLLOUT):
+        if not self._poll(zmq.POLLOUT, deadline):
             self._gone(timeout)
         self._control.send_multipart(frames, zmq.DONTWAIT)
-        while self._control.poll(max(0, int((deadline - time.monotonic()) * 1000))):
+        while self._poll(zmq.POLLIN, deadline):
             header, reply = codec.decode(self._control.recv_multipart(), codec.replies)
             if header.id != id:
                 continue  # the late answer to a question that was given up
@@ -355,6 +361,15 @@ class Client:
                 raise RequestRefused(reply.kind, reply.message, reply.exit_code)
             return reply
         return self._gone(timeout)
+
+    def _poll(self, what: int, deadline: float) -> bool:
+        """Whether the connection is ready in time. A place that is lost ends the waiting."""
+        assert self._control is not None
+        while (left := deadline - time.monotonic()) > 0:
+            if self._control.poll(int(min(left, CHECK_SECONDS) * 1000), what):
+                return True
+            self.home.check()
+        return bool(self._control.poll(0, what))
 
     def _gone(self, timeout: float) -> AnyReply:
         """Raise what the silence means."""

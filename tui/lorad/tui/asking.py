@@ -13,9 +13,9 @@ from lorad.shared.messages import AnyReply, AnyRequest, Refused
 
 FILLS = 2
 """Pieces of what is missing that may be under way; a key's answer waits for these at most."""
-PIECE_SECONDS = 0.4
+PIECE_SECONDS = 0.25
 """How long one should take on the line, however slow it is."""
-UNKNOWN_ROOM = 16 * 1024
+UNKNOWN_ROOM = 8 * 1024
 """Bytes of the first pieces over a link that nobody has measured yet."""
 MEASURED = 2048
 """Bytes of an answer that says something about the line."""

@@ -23,11 +23,11 @@ from typing import IO, Any, NamedTuple
 from lorad.shared.clean import clean_line
 from lorad.shared.errors import (
     DaemonError,
-    ForwardingForbidden,
     HostLost,
     HostUnnamed,
     HostUnreachable,
     NoDaemonThere,
+    NothingThrough,
     NotInstalledThere,
     RefusedThere,
     SshMissing,
@@ -98,8 +98,7 @@ class Tunnel:
             DaemonError: why nobody can be reached.
         """
         with self._opening:
-            if self._ssh is not None and self._ssh.poll() is None:
-                self._refuse_forbidden()
+            if self._ssh is not None and self._ssh.poll() is None and not self._refused():
                 return
             self.close()
             self._forward(self._find())
@@ -109,11 +108,12 @@ class Tunnel:
         """Whether ssh still runs.
 
         Raises:
-            DaemonError: it does not, or the server forbids what it is for.
+            DaemonError: it does not, or nothing comes through.
         """
         if self._ssh is None or self._ssh.poll() is not None:
             raise HostLost(host=self.host, why=self._last_words("ssh ended"))
-        self._refuse_forbidden()
+        if self._refused():
+            raise NothingThrough(host=self.host)
 
     def close(self) -> None:
         """End ssh; `open` begins a new one."""
@@ -199,10 +199,11 @@ class Tunnel:
         except OSError:
             return otherwise
 
-    def _refuse_forbidden(self) -> None:
+    def _refused(self) -> bool:
+        """Whether the far end did not open a socket: `open` asks there anew why."""
         with contextlib.suppress(OSError):
-            if b"administratively prohibited" in self._said.read_bytes():
-                raise ForwardingForbidden(host=self.host)
+            return b"open failed" in self._said.read_bytes()
+        return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -56,9 +56,9 @@ class VersionsDiffer(DaemonError):
     exit_code = 3
 
 
-class ForwardingForbidden(DaemonError):
-    """The SSH server on {host} does not let sockets through. Its sshd_config needs
-    `AllowStreamLocalForwarding yes`."""
+class NothingThrough(DaemonError):
+    """ssh reaches {host}, but not lorad's sockets there. Either the daemon there has just gone, or
+    the server's sshd_config lacks `AllowStreamLocalForwarding yes`."""
 
     exit_code = 3
 

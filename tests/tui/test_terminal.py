@@ -16,14 +16,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import Daemon
 
 PROGRAM = """
 import signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 from pathlib import Path
 from lorad.shared.endpoints import Home
-from lorad.tui import app
+from lorad.tui import app, conversation
 app.TERMINAL_SECONDS = 0.2
+conversation.REMEMBER_SECONDS = 0.1
 folder = Path(sys.argv[1])
 sys.exit(app.run({"": Home(folder, folder, folder)}))
 """
@@ -98,3 +100,27 @@ def test_without_colour_all_is_grey(terminal: Terminal) -> None:
     }
     assert colours
     assert all(red == green == blue.split(b"m")[0] for red, green, blue in colours)
+
+
+def test_a_terminal_that_nobody_reads_does_not_stop_the_link(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    """The writer to a stalled terminal blocks the app, but not the thread that listens."""
+    home = daemon.home.folder
+    terminal = Terminal(home, LORAD_HOME=str(home))
+    try:
+        terminal.read_until(b"idle")  # it has attached and drawn; from here on nobody reads
+        for _ in range(200):
+            terminal.send(b"?\x1b")
+        seen = home / "seen.json"
+        times: set[str] = set()
+        deadline = time.monotonic() + SOON
+        while len(times) < 5:
+            assert time.monotonic() < deadline, times
+            if seen.exists():
+                times.add(seen.read_text())
+            time.sleep(0.1)
+        assert terminal.process.poll() is None
+    finally:
+        terminal.close()
+        assert terminal.process.wait(SOON) == 1, "a dead terminal ends it, also when it is stalled"

@@ -51,10 +51,11 @@ class Conversation(Filling):
         self._followed_at = 0.0
         self._remembered = time.monotonic()
         self._came = False
+        self._daemon = client.daemon
 
     def hold(self) -> None:
         """Attach, then listen and ask until the end."""
-        epoch = self._client.daemon.epoch
+        epoch = self._daemon.epoch
         topics = (QUEUE_TOPIC, MACHINE_TOPIC, DAEMON_TOPIC, NEWS_TOPIC)
         self._watch = self._client.watch(*topics)
         try:
@@ -142,10 +143,9 @@ class Conversation(Filling):
 
     def _see(self, at: float) -> None:
         """Something that was said at this time, by the box's clock, was heard."""
-        daemon = self._client.daemon
         if not self._came:
             self._came = True
-            since = self._link.seen or self._link.left.read(daemon)
+            since = self._link.seen or self._link.left.read(self._daemon)
             if since is not None and at - since > AWAY_SECONDS:
                 self._ask_news(since)
         self._link.seen = max(at, self._link.seen or at)
@@ -155,7 +155,7 @@ class Conversation(Filling):
     def _remember(self) -> None:
         self._remembered = time.monotonic()
         if self._link.seen is not None:
-            self._link.left.write(self._client.daemon, self._link.seen)
+            self._link.left.write(self._daemon, self._link.seen)
 
     def _ask_news(self, since: float) -> None:
         def came(news: Happenings) -> None:
@@ -173,7 +173,7 @@ class Conversation(Filling):
             self._needs |= Needs(chart=True)
         while not self._link._wanted.empty():
             request = self._link._wanted.get()
-            command = Command(request, self._client.daemon.epoch, time.monotonic())
+            command = Command(request, self._daemon.epoch, time.monotonic())
             self._link.unanswered[command.id] = command
             self._send(command)
 

@@ -12,6 +12,7 @@ from lorad.tui.mirror import Away
 
 TOLD = ("done", "failed", "paused", "cancelled")
 """States that are news to whoever was away."""
+WORDS = {"add": "added", "rm": "removed", "left": "was paused", "nonfinite": "loss is no number"}
 QUIET = frozenset({"move", "priority", "sample", "start", "ready", "finish", "pause", "cancel"})
 """What somebody asked for, or what only leads to something."""
 
@@ -49,8 +50,7 @@ def sentence(line: Happening) -> str:
     name = f" ({clean_line(line.name, 40)})" if line.name else ""
     who = f"Job {line.id}{name}" if line.id else "The daemon"
     what = line.after if line.before != line.after and line.after else line.event
-    if line.event == "rm":
-        what = "removed"
+    what = WORDS.get(line.event, what)
     text = f": {clean_line(line.text, 400)}" if line.text else ""
     return f"{who} {what.replace('_', ' ')}{text}"
 

@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
         else:
             print(f"{title(job)} is {job.state}.", flush=True)
             if not (args.follow or args.wait):
-                say(f"`lorad` shows it, `lorad log {job.id} -f` follows it.")
+                there = f" --host {places.host()}" if places.host() else ""
+                say(f"`lorad{there}` shows it, `lorad{there} log {job.id} -f` follows it.")
         if args.follow:
             from lorad.tui.commands._follow import follow
 

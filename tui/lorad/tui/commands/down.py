@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
             say(f"Pausing job {jobs}; the daemon goes when that is saved …")
         _wait_gone(daemon.home, watch)
     runs = "finds the runs that train on" if args.leave_runs else "resumes what it paused"
-    print(f"The daemon is down. `lorad up` starts it again and {runs}.")
+    there = f" --host {places.host()}" if places.host() else ""
+    print(f"The daemon is down. `lorad{there} up` starts it again and {runs}.")
     return 0
 
 

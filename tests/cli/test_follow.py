@@ -10,10 +10,11 @@ import pytest
 from cli.jobs_to_show import PROCESS, make_job
 
 from lorad.shared import jobs
-from lorad.shared.client import Client, Heard
+from lorad.shared.client import Client
 from lorad.shared.codec import Header
 from lorad.shared.jobs import Job, Progress
 from lorad.shared.messages import GetLog, Log, LogAppended
+from lorad.shared.watch import Heard
 from lorad.tui.commands import _log, _steer
 from lorad.tui.commands._follow import Lines, follow
 from lorad.tui.commands.wait import wait_for_end

@@ -20,7 +20,7 @@ from lorad.shared.messages import (
     CancelJob,
     CopyJob,
     EnqueueJob,
-    GetHistory,
+    GetNews,
     GetRecipe,
     GetStatus,
     GetUndo,
@@ -87,7 +87,7 @@ def test_one_refusal_takes_all_back(
     daemon = make()
     jobs = stashed(daemon, tmp_path, 2)
     client = daemon.client()
-    before, lines = queue(client), client.ask(GetHistory()).changes
+    before, lines = queue(client), client.ask(GetNews()).happenings
     new = AddJob(recipe=RECIPE.format(train=""), folder=str(tmp_path), stash=True)
     changes = SetJob(id=jobs[0].id, changes={"learning_rate": "0.25"})
     why = refused(client, Batch(requests=[new, changes, changes, bad]))
@@ -97,7 +97,7 @@ def test_one_refusal_takes_all_back(
     assert len(list((tmp_path / "output").iterdir())) == 2, "nor is a folder left behind"
     # What was read of a recipe meanwhile is forgotten, too: it has 0.5 already.
     client.ask(SetJob(id=jobs[0].id, changes={"learning_rate": "0.5"}))
-    assert client.ask(GetHistory()).changes == lines
+    assert client.ask(GetNews()).happenings == lines
 
 
 # -- who and when -------------------------------------------------------------------------------
@@ -109,19 +109,19 @@ def test_history_says_who_did_what(make: Make, tmp_path: Path) -> None:
     client = daemon.client()
     client.ask(SetJob(id=first.id, changes={"learning_rate": "0.25"}))
     client.ask(RemoveJob(id=second.id))
-    changes = client.ask(GetHistory()).changes
+    changes = client.ask(GetNews()).happenings
     assert [(c.id, c.name, c.event, c.before, c.after) for c in changes] == [
         (1, "a", "add", "", "stashed"),
         (2, "a", "add", "", "stashed"),
         (1, "a", "set", "stashed", "stashed"),
         (2, "a", "rm", "stashed", ""),
     ]
-    assert changes[2].cause == "train.learning_rate = 0.25"
+    assert changes[2].text == "train.learning_rate = 0.25"
     assert {c.actor for c in changes} == {f"test {getpass.getuser()}@{socket.gethostname()}"}
     assert [c.time for c in changes] == sorted(c.time for c in changes)
-    assert client.ask(GetHistory(id=first.id, limit=1)).changes == [changes[2]]
-    assert client.ask(GetHistory(id=second.id)).changes == [changes[1], changes[3]]
-    assert refused(client, GetHistory(id=99)).startswith("There is no job 99.")
+    assert client.ask(GetNews(id=first.id, limit=1, newest=True)).happenings == [changes[2]]
+    assert client.ask(GetNews(id=second.id)).happenings == [changes[1], changes[3]]
+    assert refused(client, GetNews(id=99)).startswith("There is no job 99.")
 
 
 # -- taking back --------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def test_the_queue_is_as_it_was(
     assert (told.said, told.actor.split()[0]) == (said_, "test")
     assert client.ask(Undo(number=told.number)).said == said_
     assert queue(client) == before
-    assert client.ask(GetHistory()).changes[-1].event == "undo"
+    assert client.ask(GetNews()).happenings[-1].event == "undo"
     assert "changed meanwhile" in refused(client, Undo(number=told.number))
 
 

@@ -13,7 +13,7 @@ import pytest
 from cli.conftest import SCRIPT
 from support import Daemon, eventually
 
-from lorad.shared.client import Client, Heard, Watch
+from lorad.shared.client import Client
 from lorad.shared.messages import (
     AddJob,
     GetNews,
@@ -21,6 +21,7 @@ from lorad.shared.messages import (
     RemoveJob,
     SetPriority,
 )
+from lorad.shared.watch import Heard, Watch
 from lorad.tui.commands import events
 
 RECIPE = 'name = "mono"\n[data]\npath = "pictures"\n[train]\nmax_train_steps = 5\n'

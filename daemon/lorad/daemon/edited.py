@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from lorad.daemon import rows
 from lorad.daemon.news import News
-from lorad.shared.messages import QueueChange
 
 MAX_EDITS = 100
 """The newest ones can be taken back."""
@@ -133,17 +132,6 @@ class Edited(News):
         """A line for a job that is as it was."""
         with self.transaction():
             self._log(job_id, before, after, "undo", said, actor)
-
-    def history(self, job_id: int, limit: int) -> list[QueueChange]:
-        """The newest changes of a job, or of all (0), oldest first."""
-        found = self._db.execute(
-            "SELECT t.job, coalesce(j.name, ''), t.time, t.event, t.before, t.after, t.cause,"
-            " t.actor FROM transitions t LEFT JOIN jobs j ON j.id = t.job"
-            " WHERE ?1 = 0 OR t.job = ?1 ORDER BY t.number DESC LIMIT ?2",
-            (job_id, limit),
-        ).fetchall()
-        names = QueueChange.__struct_fields__
-        return [QueueChange(**dict(zip(names, row, strict=True))) for row in reversed(found)]
 
 
 def _parts(before: Look, after: Look) -> tuple[Look, Look] | None:

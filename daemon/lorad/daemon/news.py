@@ -10,7 +10,7 @@ from typing import Any
 from lorad.daemon.reported import Reported
 from lorad.shared.messages import GetNews, Happening
 
-MAX_NEWS = 2000
+MAX_NEWS = 10_000
 NEWS = (
     "SELECT number, time, job, coalesce(jobs.name, ''), before, after, event, cause, actor"
     " FROM transitions LEFT JOIN jobs ON jobs.id = job"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from lorad.shared.client import Client, Heard
+from lorad.shared.client import Client
 from lorad.shared.errors import DaemonSilent, RequestRefused
 from lorad.shared.messages import (
     DAEMON_TOPIC,
@@ -23,6 +23,7 @@ from lorad.shared.messages import (
     Happenings,
     job_topic,
 )
+from lorad.shared.watch import Heard
 from lorad.tui import mirror as reducer
 from lorad.tui.asking import Command
 from lorad.tui.filling import Filling

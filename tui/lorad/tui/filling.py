@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
-from lorad.shared.client import Client, Heard, Watch
+from lorad.shared.client import Client
 from lorad.shared.errors import RequestRefused
 from lorad.shared.messages import (
     DAEMON_TOPIC,
@@ -32,6 +32,7 @@ from lorad.shared.messages import (
     Status,
     job_topic,
 )
+from lorad.shared.watch import Heard, Watch
 from lorad.tui import mirror as reducer
 from lorad.tui.asking import Asking
 from lorad.tui.curve import CURVE_COLUMNS

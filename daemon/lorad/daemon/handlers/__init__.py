@@ -30,7 +30,6 @@ from lorad.shared.messages import (
     GetChart,
     GetFile,
     GetHealth,
-    GetHistory,
     GetLog,
     GetLogLines,
     GetMarks,
@@ -92,7 +91,6 @@ from lorad.daemon.handlers.grouping import (
 from lorad.daemon.handlers.reading import (
     get_chart,
     get_health,
-    get_history,
     get_log,
     get_log_lines,
     get_marks,
@@ -175,7 +173,6 @@ HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply | Later]] = {
     Batch: batch,
     GetUndo: get_undo,
     Undo: undo,
-    GetHistory: get_history,
     GetRecipe: get_recipe,
     GetMetrics: get_metrics,
     GetChart: get_chart,

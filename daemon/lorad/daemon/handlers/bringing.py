@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lorad.shared.errors import FileNotThere
+from lorad.shared.errors import FileNotThere, UnknownJob
 from lorad.shared.messages import (
     FileHash,
     FileInfo,
@@ -30,6 +30,8 @@ MAX_FILES = 10_000
 def get_news(service: Service, request: GetNews, actor: str) -> Happenings:
     steps = service.store.steps_since(request.since) if request.since else 0
     happenings = service.store.news(request)
+    if request.id and not happenings and not service.store.transitions(request.id):
+        raise UnknownJob(id=request.id)
     return Happenings(happenings=happenings, head=service.store.news_head(), steps=steps)
 
 

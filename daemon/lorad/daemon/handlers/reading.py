@@ -13,7 +13,6 @@ from lorad.shared.errors import (
     NoPicture,
     PictureTooSlow,
     RecipeError,
-    UnknownJob,
     UnsupportedProtocol,
 )
 from lorad.shared.messages import (
@@ -21,7 +20,6 @@ from lorad.shared.messages import (
     Chart,
     GetChart,
     GetHealth,
-    GetHistory,
     GetLog,
     GetLogLines,
     GetMarks,
@@ -33,7 +31,6 @@ from lorad.shared.messages import (
     GetStatus,
     Health,
     Hello,
-    History,
     Log,
     LogLines,
     Marks,
@@ -54,7 +51,6 @@ if TYPE_CHECKING:
 MAX_POINTS = 20_000
 MAX_LOG_BYTES = 1 << 18
 MAX_NOTES = 1000
-MAX_CHANGES = 10_000
 
 
 def hello(service: Service, request: Hello, actor: str) -> Welcome:
@@ -136,14 +132,6 @@ def get_notes(service: Service, request: GetNotes, actor: str) -> Notes:
     service.store.job(request.id)
     limit = max(1, min(request.limit, MAX_NOTES))
     return Notes(notes=service.store.notes(request.id, limit))
-
-
-def get_history(service: Service, request: GetHistory, actor: str) -> History:
-    limit = max(1, min(request.limit, MAX_CHANGES))
-    found = service.store.history(request.id, limit)
-    if request.id and not found:
-        raise UnknownJob(id=request.id)
-    return History(changes=found)
 
 
 def get_log_lines(service: Service, request: GetLogLines, actor: str) -> LogLines:

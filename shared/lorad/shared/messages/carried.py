@@ -86,26 +86,6 @@ class Note(Message, frozen=True):
     """When the daemon heard of it, in seconds since the epoch."""
 
 
-class QueueChange(Message, frozen=True):
-    """A line of the queue's history."""
-
-    id: int
-    """The job's."""
-    name: str
-    """The job's; empty where it is forgotten."""
-    time: float
-    """Seconds since the epoch."""
-    event: str
-    """The verb, or what happened: `pause`, `set`, `died`."""
-    before: str
-    """The state; empty before the job was added, and after it was removed."""
-    after: str
-    cause: str
-    """What exactly, or why; may be empty."""
-    actor: str
-    """Who: a client as it called itself in `Hello`, `scheduler`, `run` or `daemon`."""
-
-
 class LogLine(Message, frozen=True):
     """One line of a log."""
 
@@ -159,16 +139,17 @@ class Happening(Message, frozen=True):
     id: int
     """The job; 0: the daemon itself."""
     name: str
-    """The job's; empty once it is forgotten."""
+    """The job's; empty once nothing of it is kept."""
     before: str
-    """Its state before, and after; the same where only something happened to it."""
+    """Its state before, and after: the same where only something happened to it, empty before it
+    was added and after it was removed."""
     after: str
     event: str
     """A verb, what a run or the daemon saw, or a note's kind."""
     text: str
     """Why, or what, in one sentence; may be empty."""
     actor: str
-    """Who: a client by its name, `run`, `daemon`, `scheduler`."""
+    """Who: a client as it called itself in `Hello`, `scheduler`, `run` or `daemon`."""
 
 
 class FileInfo(Message, frozen=True):

@@ -17,7 +17,6 @@ from lorad.shared.messages.carried import (
     Mark,
     Note,
     Point,
-    QueueChange,
     SamplePicture,
     Trouble,
     Validation,
@@ -168,13 +167,6 @@ class Batched(Reply, frozen=True, tag="batched"):
     replies: list[Added | Accepted | Changed | Removed]
 
 
-class History(Reply, frozen=True, tag="history"):
-    """Answers `GetHistory`."""
-
-    changes: list[QueueChange]
-    """Oldest first."""
-
-
 class Undoable(Reply, frozen=True, tag="undoable"):
     """Answers `GetUndo`."""
 
@@ -296,7 +288,6 @@ AnyReply = (
     | Notes
     | Log
     | Batched
-    | History
     | Undoable
     | Undone
     | LogLines

@@ -258,13 +258,6 @@ class CopyJob(JobRequest, frozen=True, tag="copy_job"):
     priority: int = 0
 
 
-class GetHistory(Request, frozen=True, tag="get_history"):
-    """Who changed what and when, the newest. Job 0 is all of them."""
-
-    id: int = 0
-    limit: int = 100
-
-
 class GetUndo(Request, frozen=True, tag="get_undo"):
     """What `Undo` would take back."""
 
@@ -393,7 +386,6 @@ AnyRequest = (
     | Batch
     | GetUndo
     | Undo
-    | GetHistory
     | GetRecipe
     | GetMetrics
     | GetChart
@@ -423,7 +415,6 @@ READING = (
     GetPicture,
     GetNotes,
     GetLog,
-    GetHistory,
     GetUndo,
     GetLogLines,
     GetHealth,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 
-from lorad.shared.client import Client, Watch
+from lorad.shared.client import Client
 from lorad.shared.endpoints import Place
 from lorad.shared.errors import NoDaemon
 from lorad.shared.messages import DAEMON_TOPIC, Ending, ShutDown, ShuttingDown
+from lorad.shared.watch import Watch
 from lorad.tui import places
 from lorad.tui.commands._arguments import connect, say
 

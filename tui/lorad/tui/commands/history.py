@@ -6,16 +6,15 @@ import argparse
 import sys
 import time
 
-import msgspec
-
 from lorad.shared.clean import clean_line
-from lorad.shared.messages import GetHistory, QueueChange
+from lorad.shared.messages import GetNews, Happening
+from lorad.tui.commands import _json
 from lorad.tui.commands._arguments import add_json, connect, count, job_id, print_document, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All jobs or one."""
-    parser.add_argument("id", metavar="ID", type=job_id, nargs="?", default=0, help="only this job")
+    parser.add_argument("id", metavar="ID", type=job_id, nargs="?", help="only this job")
     parser.add_argument("-n", metavar="N", type=count, default=100, help="the newest N; else 100")
     add_json(parser)
 
@@ -23,9 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """A line for each change, oldest first."""
     with connect() as daemon:
-        changes = daemon.ask(GetHistory(id=args.id, limit=min(args.n, 2**31))).changes
+        news = daemon.ask(GetNews(id=args.id, limit=min(args.n, 2**31), newest=True))
+    changes = news.happenings
     if args.json:
-        print_document(changes=msgspec.to_builtins(changes))
+        print_document(changes=[_json.happening_fields(change) for change in changes])
     elif not changes:
         say("Nothing has happened yet.")
     elif sys.stdout.isatty():
@@ -38,11 +38,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _cells(change: QueueChange) -> tuple[str, ...]:
+def _cells(change: Happening) -> tuple[str, ...]:
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(change.time))
     name = f" ({clean_line(change.name, 40)})" if change.name else ""
-    state = change.after or "gone"
+    state = change.after or ("gone" if change.id else "-")
     if change.before and change.before != change.after:
         state = f"{change.before} → {state}"
-    who, why = clean_line(change.actor, 60), clean_line(change.cause, 200)
-    return when, f"{change.id}{name}", clean_line(change.event, 20), state, who, why
+    who, why = clean_line(change.actor, 60), clean_line(change.text, 200)
+    return when, f"{change.id or '-'}{name}", clean_line(change.event, 20), state, who, why

@@ -20,6 +20,7 @@ from lorad.shared.messages import (
     SetPriority,
     WhyJob,
 )
+from lorad.tui.filling import Filling
 from lorad.tui.link import DaemonLink
 from lorad.tui.messages import Answered
 from lorad.tui.mirror import Mirror
@@ -127,6 +128,30 @@ def test_a_slow_link_is_usable(daemon: Daemon, tmp_path: Path) -> None:
     pause_and_compare(daemon, viewer)
     viewer.link.stop()
     line.close()
+
+
+def test_a_late_answer_makes_no_holes(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events that overtake an answer wait for it; else each answer would call for the next one."""
+    holes: list[int] = []
+    fill_points = Filling._fill_points
+
+    def counted(filling: Filling, id: int, after: int) -> None:
+        holes.append(after)
+        fill_points(filling, id, after)
+
+    monkeypatch.setattr(Filling, "_fill_points", counted)
+    line = Line(daemon.home, tmp_path / "near", Weather(delay=0.3))
+    viewer = Viewer(DaemonLink(line.place, 1))
+    begun = viewer.until(whole).detail
+    assert begun is not None
+    daemon.wait_step(1, begun.curve.last_step + 100)
+    reached = daemon.job(1).progress.step
+    viewer.until(lambda mirror: mirror.detail and mirror.detail.curve.last_step >= reached)
+    viewer.link.stop()
+    line.close()
+    assert len(holes) <= 1
 
 
 def test_a_stall_breaks_nothing(daemon: Daemon, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,16 +104,28 @@ def test_what_was_lost_on_the_way_is_asked_for(
 
     monkeypatch.setattr(Watch, "receive", lossy)
     monkeypatch.setattr(events, "_end_unread", lambda: None)
-    with Client(daemon.home) as follower:
-        following = events.follow(follower, 0, 0.0)
-        seen = [next(following).number]
-        client = daemon.client()
-        for number in range(20):
-            client.ask(SetPriority(id=id, priority=number + 1))
-        head = client.ask(GetNews()).head
-        while seen[-1] < head:
-            seen.append(next(following).number)
-    assert seen == list(range(1, head + 1))
+    seen: list[int] = []
+
+    def read() -> None:
+        with Client(daemon.home) as follower:
+            for line in events.follow(follower, 0, 0.0):
+                seen.append(line.number)
+                if line.event == "rm":
+                    return
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    client = daemon.client()
+    eventually(lambda: seen == [1], 10)
+    for number in range(1, 20):
+        client.ask(SetPriority(id=id, priority=number))
+        # Every other one is lost: the next one shows it, or a beat where none follows.
+        eventually(lambda wanted=number: len(seen) > wanted or wanted % 3, 10)
+    client.ask(RemoveJob(id=id))
+    reader.join(20)
+    assert not reader.is_alive()
+    assert count[0] >= 5, "events were thrown away"
+    assert seen == list(range(1, client.ask(GetNews()).head + 1))
 
 
 def test_a_wrong_place_to_begin_is_told(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
+from cli.conftest import SCRIPT
 from support import eventually, small_recipe
 
 from lorad.shared.client import Client
@@ -132,6 +134,20 @@ def test_a_dead_ssh_is_noticed_and_begun_again(box: Box) -> None:
 def test_ssh_ends_with_whoever_wanted_it(box: Box) -> None:
     box.daemon.start()
     assert box.lorad("--host", "box", "status").returncode == 0
+    for pid in box.ssh_pids():
+        eventually(lambda pid=pid: not Path(f"/proc/{pid}").exists(), 10)
+
+
+def test_ssh_ends_also_when_its_owner_is_killed(box: Box) -> None:
+    box.daemon.start()
+    following = subprocess.Popen(
+        [str(SCRIPT), "--host", "box", "events", "-f"],
+        env={**os.environ, "LORAD_HOME": str(box.folder / "mine")}, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    eventually(lambda: len(box.ssh_pids()) == 2, 30)
+    assert Path(f"/proc/{box.ssh_pids()[1]}").exists()
+    following.kill()
+    following.wait()
     for pid in box.ssh_pids():
         eventually(lambda pid=pid: not Path(f"/proc/{pid}").exists(), 10)
 

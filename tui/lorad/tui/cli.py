@@ -37,7 +37,8 @@ duplicate.
 Exit codes: 0 fine, 1 the job or operation failed, 2 usage, recipe or unknown
             job, 3 no daemon to reach, 130 interrupted.
 Every reading verb takes --json. LORAD_HOME moves the daemon's folder.
-`lorad --host [USER@]BOX VERB` does it on another box, through ssh; so does LORAD_HOST.
+`lorad --host [USER@]BOX VERB` does it on another box, through ssh; so does
+LORAD_HOST.
 """
 
 

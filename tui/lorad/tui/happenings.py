@@ -13,7 +13,9 @@ from lorad.tui.mirror import Away
 TOLD = ("done", "failed", "paused", "cancelled")
 """States that are news to whoever was away."""
 WORDS = {"add": "added", "rm": "removed", "left": "was paused", "nonfinite": "loss is no number"}
-QUIET = frozenset({"move", "priority", "sample", "start", "ready", "finish", "pause", "cancel"})
+QUIET = frozenset(
+    {"move", "priority", "sample", "save", "start", "ready", "finish", "pause", "cancel"}
+)
 """What somebody asked for, or what only leads to something."""
 
 

@@ -22,13 +22,13 @@ from lorad.shared.messages import (
     Chart,
     Column,
     GetChart,
-    GetHistory,
+    GetNews,
     GetRecipe,
-    History,
+    Happening,
+    Happenings,
     JobChanged,
     JobRemoved,
     Metric,
-    QueueChange,
     RecipeText,
 )
 from lorad.tui import compare
@@ -46,10 +46,11 @@ from lorad.tui.widgets.view import Reach
 # -- values ------------------------------------------------------------------------------------
 
 
-def change(time: float, event: str, before: str, after: str) -> QueueChange:
-    return QueueChange(
-        id=1, name="a", time=time, event=event, before=before, after=after, cause="", actor="run"
-    )
+def change(time: float, event: str, before: str, after: str) -> Happening:
+    return Happening(
+        number=1, id=1, name="a", time=time, event=event, before=before, after=after, text="",
+        actor="run",
+    )  # fmt: skip
 
 
 def entry_of(job: Job, lines: dict[Metric, list[Column]], metric: Metric = "loss") -> Entry:
@@ -268,10 +269,11 @@ class Compared(FakeLink):
         """Steps of a run, where it is not a hundred times its number."""
 
     def ask(self, request: AnyRequest) -> None:
-        if self.mute or not isinstance(request, GetChart | GetRecipe | GetHistory):
+        if self.mute or not isinstance(request, GetChart | GetRecipe | GetNews):
             super().ask(request)
             return
         self.asked.append(request)
+        assert request.id is not None
         id = request.id
         if isinstance(request, GetChart):
             lines = {metric: self._line(id, metric, request.axis) for metric in request.metrics}
@@ -283,7 +285,7 @@ class Compared(FakeLink):
         else:
             changes = [change(0, "ready", "starting", "running")]
             changes.append(change(60.0 * id, "done", "running", "done"))
-            self.post(Answered(request, History(changes=changes)))
+            self.post(Answered(request, Happenings(happenings=changes, head=2)))
 
     def _line(self, id: int, metric: Metric, axis: Axis) -> list[Column]:
         scale = {"step": None, "time": 10.0 * id, "images": 4.0}[axis]
@@ -666,7 +668,7 @@ def test_a_run_that_is_removed_stays_with_what_was_known() -> None:
 def test_a_refusal_is_not_told_and_a_recipe_that_nobody_knows_is_a_question_mark() -> None:
     link = Compared(done(1), done(2))
     link.mute = True
-    for kind in (GetChart, GetRecipe, GetHistory):
+    for kind in (GetChart, GetRecipe, GetNews):
         link.answers[kind] = "It cannot be."
 
     async def act(pilot: Pilot[int], screen: CompareScreen) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from lorad.shared.clean import clean_line
 from lorad.shared.errors import RecipeError, TooManyRuns
 from lorad.shared.jobs import Job
-from lorad.shared.messages import Column, GetChart, Metric, QueueChange, RecipeText
+from lorad.shared.messages import Column, GetChart, Happening, Metric, RecipeText
 from lorad.shared.recipe import Recipe, parse_recipe
 from lorad.shared.recipe.differences import Difference, differences
 from lorad.shared.recipe.writing import as_toml
@@ -86,7 +86,7 @@ def whole_run(job_id: int, metric: Metric) -> GetChart:
 
 
 def entry(
-    job: Job, metric: Metric, lines: Lines, changes: Sequence[QueueChange], now: float
+    job: Job, metric: Metric, lines: Lines, changes: Sequence[Happening], now: float
 ) -> Entry:
     """What the table says of a run.
 
@@ -160,7 +160,7 @@ def _best(metric: Metric, lines: Lines, job: Job) -> tuple[float | None, int | N
     return value, step
 
 
-def trained_seconds(changes: Sequence[QueueChange], now: float) -> float | None:
+def trained_seconds(changes: Sequence[Happening], now: float) -> float | None:
     """How long a job was in the state `running`, since it was begun or restarted.
 
     None of one that has not been there.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lorad.shared.clean import clean_line
 from lorad.shared.client import Client
-from lorad.shared.messages import METRICS, GetHistory, GetRecipe, Metric
+from lorad.shared.messages import METRICS, GetNews, GetRecipe, Metric
 from lorad.tui.commands._arguments import add_json, connect, job_id, print_document
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _ask(daemon: Client, ids: Sequence[int], metric: Metric) -> Compared:
     entries = []
     for job in jobs:
         lines = daemon.ask(whole_run(job.id, metric)).lines
-        changes = daemon.ask(GetHistory(id=job.id, limit=CHANGES)).changes
+        changes = daemon.ask(GetNews(id=job.id, limit=CHANGES)).happenings
         entries.append(entry(job, metric, lines, changes, time.time()))
     return Compared(entries, recipes, differing(recipes))
 

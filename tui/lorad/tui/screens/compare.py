@@ -19,11 +19,11 @@ from lorad.shared.messages import (
     Chart,
     Column,
     GetChart,
-    GetHistory,
+    GetNews,
     GetRecipe,
-    History,
+    Happening,
+    Happenings,
     Metric,
-    QueueChange,
     RecipeText,
 )
 from lorad.tui import compare
@@ -85,7 +85,7 @@ class Run:
     window: Sequence[Column] = ()
     view: View | None = None
     """The view that the window shows."""
-    changes: Sequence[QueueChange] = ()
+    changes: Sequence[Happening] = ()
     recipe: Written | None = None
     seen: tuple[object, ...] = ()
     """What was known of the job when its curve was asked for last."""
@@ -195,7 +195,7 @@ class CompareScreen(LoradScreen):
             if heard != run.heard:
                 run.heard = heard
                 self._ask(GetRecipe(id=id))
-                self._ask(GetHistory(id=id, limit=compare.CHANGES))
+                self._ask(GetNews(id=id, limit=compare.CHANGES))
 
     def _ask(self, request: AnyRequest) -> None:
         self._waiting.append(request)
@@ -220,11 +220,11 @@ class CompareScreen(LoradScreen):
         """Whether this screen asked for it."""
         if not self._was_asked(event.request):
             return False
-        run, reply = self._runs[event.request.id], event.reply  # type: ignore[union-attr]
+        run, reply = self._run_of(event.request), event.reply
         if isinstance(reply, RecipeText):
             run.recipe = compare.written(reply)
-        elif isinstance(reply, History):
-            run.changes = reply.changes
+        elif isinstance(reply, Happenings):
+            run.changes = reply.happenings
         elif isinstance(reply, Chart) and isinstance(event.request, GetChart):
             self._take(run, event.request, reply)
         self._redraw()
@@ -244,9 +244,15 @@ class CompareScreen(LoradScreen):
         """The header says that nobody answers, the table that a run is gone."""
         if not self._was_asked(event.request):
             return False
-        run = self._runs[event.request.id]  # type: ignore[union-attr]
+        run = self._run_of(event.request)
         run.seen = run.heard = ()
         return True
+
+    def _run_of(self, request: AnyRequest) -> Run:
+        """Whom this screen asked about."""
+        assert isinstance(request, GetChart | GetRecipe | GetNews)
+        assert request.id is not None
+        return self._runs[request.id]
 
     def _was_asked(self, request: AnyRequest) -> bool:
         found = next((at for at, one in enumerate(self._waiting) if one is request), None)

@@ -16,7 +16,9 @@ def tables() -> str:
     """One table a message, file by file."""
     parts = []
     for title, file in (
+        ("What all share", "messages/base.py"),
         ("What messages carry", "messages/carried.py"),
+        ("Questions", "messages/questions.py"),
         ("Requests", "messages/requests.py"),
         ("Replies", "messages/replies.py"),
         ("Events", "messages/events.py"),

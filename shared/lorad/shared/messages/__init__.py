@@ -7,7 +7,7 @@ one table a message.
 
 from __future__ import annotations
 
-from lorad.shared.messages.base import PROTOCOL, Message
+from lorad.shared.messages.base import PROTOCOL, JobRequest, Message, Request
 from lorad.shared.messages.carried import (
     Column,
     DaemonInfo,
@@ -46,6 +46,27 @@ from lorad.shared.messages.events import (
     ValidationAdded,
     job_topic,
 )
+from lorad.shared.messages.questions import (
+    READING,
+    GetChart,
+    GetFile,
+    GetHealth,
+    GetLog,
+    GetLogLines,
+    GetMarks,
+    GetMetrics,
+    GetNews,
+    GetNotes,
+    GetPicture,
+    GetRecipe,
+    GetSamples,
+    GetStatus,
+    GetUndo,
+    HashFile,
+    Hello,
+    ListFiles,
+    WhyJob,
+)
 from lorad.shared.messages.replies import (
     Accepted,
     Added,
@@ -78,7 +99,6 @@ from lorad.shared.messages.replies import (
     Why,
 )
 from lorad.shared.messages.requests import (
-    READING,
     AddGroup,
     AddJob,
     AnyRequest,
@@ -87,33 +107,14 @@ from lorad.shared.messages.requests import (
     CopyJob,
     Drain,
     EnqueueJob,
-    GetChart,
-    GetFile,
-    GetHealth,
-    GetLog,
-    GetLogLines,
-    GetMarks,
-    GetMetrics,
-    GetNews,
-    GetNotes,
-    GetPicture,
-    GetRecipe,
-    GetSamples,
-    GetStatus,
-    GetUndo,
     GroupRequest,
-    HashFile,
-    Hello,
     HoldJob,
-    JobRequest,
-    ListFiles,
     MoveJob,
     OneRequest,
     PauseGroup,
     PauseJob,
     RemoveGroup,
     RemoveJob,
-    Request,
     RestartJob,
     ResumeGroup,
     ResumeJob,
@@ -126,7 +127,6 @@ from lorad.shared.messages.requests import (
     StashJob,
     Undo,
     UpdateJob,
-    WhyJob,
 )
 from lorad.shared.messages.runs import (
     Acknowledged,

@@ -10,3 +10,13 @@ PROTOCOL = 3
 
 class Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all messages."""
+
+
+class Request(Message, frozen=True):
+    """Base of all requests."""
+
+
+class JobRequest(Request, frozen=True):
+    """Base of all that concern one job."""
+
+    id: int

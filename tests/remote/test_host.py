@@ -48,10 +48,11 @@ def test_a_recipe_says_that_its_data_are_on_the_box(box: Box) -> None:
     assert bare.returncode == 2
     assert "pictures are on box" in bare.stderr
     assert "--folder" in bare.stderr
-    missing = box.lorad("--host", "box", "add", "mono.toml", "--folder", "/no/such/folder")
+    nowhere = box.folder / "nowhere"
+    missing = box.lorad("--host", "box", "add", "mono.toml", "--folder", nowhere)
     assert missing.returncode == 2
-    assert "There is no folder /no/such/folder" in missing.stderr
-    assert not Path("/no/such").exists()
+    assert f"There is no folder {nowhere}" in missing.stderr
+    assert not nowhere.exists()
 
 
 def test_up_and_down_on_the_box(box: Box) -> None:

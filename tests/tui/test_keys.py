@@ -26,6 +26,8 @@ from lorad.shared.messages import (
     Why,
     WhyJob,
 )
+from lorad.tui.app import LoradApp
+from lorad.tui.messages import News
 from lorad.tui.mirror import Mirror
 from lorad.tui.widgets.queue import QueueList
 
@@ -262,3 +264,23 @@ def test_quitting_leaves_the_jobs_alone(pressed: list[str]) -> None:
     assert app._exit
     assert link.stopped
     assert link.asked == []
+
+
+def test_gauges_alone_hold_up_no_other_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that comes right after the machine's figures is drawn at once."""
+    monkeypatch.setattr("lorad.tui.app.LoradApp.frame_seconds", 3600.0)
+    link = FakeLink(at_step(1, 5))
+    texts: list[str] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        app = pilot.app
+        assert isinstance(app, LoradApp)
+        app._drawn = 0.0
+        app.post_message(News(gauges=True))
+        await settle(pilot)
+        link.hear("queue/", JobChanged(job=at_step(1, 77)))
+        await settle(pilot)
+        texts.append(text_of(app))
+
+    drive(link, act)
+    assert "77/100" in texts[0]

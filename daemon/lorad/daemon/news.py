@@ -12,7 +12,8 @@ from lorad.shared.messages import GetNews, Happening
 
 MAX_NEWS = 10_000
 NEWS = (
-    "SELECT number, time, job, coalesce(jobs.name, ''), before, transitions.after, event, cause, actor"
+    "SELECT number, time, job, coalesce(jobs.name, ''), before, transitions.after, event, cause,"
+    " actor"
     " FROM transitions LEFT JOIN jobs ON jobs.id = job"
 )
 

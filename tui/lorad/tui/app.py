@@ -26,7 +26,7 @@ from lorad.tui.easel import Easel
 from lorad.tui.images import Images, find_images, look, prepare_pixels
 from lorad.tui.left import Left, default_path
 from lorad.tui.link import DaemonLink, Link
-from lorad.tui.messages import Answered, Declined, Noticed
+from lorad.tui.messages import Answered, Declined, News, Noticed
 from lorad.tui.mirror import Mirror
 from lorad.tui.notices import escape, notice
 from lorad.tui.readonly import ReadOnlyLink
@@ -168,17 +168,28 @@ class LoradApp(App[int]):
         """At least this long from one frame to the next."""
         return self.config.dashboard.frame_seconds
 
-    def on_news(self) -> None:
-        """Draw on arrival, but not too often. The link waits with more until this was taken."""
+    def on_news(self, event: News) -> None:
+        """Draw on arrival, but not too often. The link waits with more until this was taken.
+
+        Gauges come with the next frame, and a frame of theirs alone holds up no other.
+        """
         wait = self._drawn + self.frame_seconds - time.monotonic()
-        if wait <= 0:
-            self._draw()
+        if event.gauges:
+            self.set_timer(self.frame_seconds, self._draw)
+        elif wait <= 0:
+            self._draw_now()
         else:
-            self.set_timer(wait, self._draw)
+            self.set_timer(wait, self._draw_now)
+
+    def _draw_now(self) -> None:
+        self._drawn = time.monotonic()
+        self._draw()
 
     def _draw(self) -> None:
-        self.mirror = self.link.take()
-        self._drawn = time.monotonic()
+        mirror = self.link.take()
+        if mirror is self.mirror:
+            return
+        self.mirror = mirror
         for screen in self.screen_stack:
             screen.set_class(self.mirror.stale_since is not None, "-stale")
         for screen in self._visible():

@@ -78,6 +78,7 @@ class DaemonLink:
         self.whole_samples: int | None = None
         """The job whose pictures were all asked for."""
         self._posted = threading.Event()
+        self._posted_gauges = threading.Event()
         self._stopping = threading.Event()
         self._wanted: queue.SimpleQueue[AnyRequest] = queue.SimpleQueue()
         self._wake_read, self._wake_write = os.pipe()
@@ -103,6 +104,7 @@ class DaemonLink:
     def take(self) -> Mirror:
         """The newest mirror."""
         self._posted.clear()
+        self._posted_gauges.clear()
         return self._mirror
 
     def select(self, job_id: int | None) -> None:
@@ -155,10 +157,12 @@ class DaemonLink:
     def _show(self, mirror: Mirror) -> None:
         if mirror is self._mirror:
             return
+        gauges = reducer.only_gauges(self._mirror, mirror)
         self._mirror = mirror
-        if not self._posted.is_set():
-            self._posted.set()
-            self._post(News())
+        if self._posted.is_set() or (gauges and self._posted_gauges.is_set()):
+            return
+        (self._posted_gauges if gauges else self._posted).set()
+        self._post(News(gauges=gauges))
 
     def _decline(self, error: LoradError) -> None:
         """Answer what nobody can hear, so that no dialogue waits for ever.

@@ -8,7 +8,12 @@ from lorad.shared.messages import AnyReply, AnyRequest, Happening
 
 
 class News(Message):
-    """There is a newer mirror. Only one of these is on its way at a time."""
+    """There is a newer mirror. One of each kind is on its way at most."""
+
+    def __init__(self, *, gauges: bool = False) -> None:
+        """`gauges`: only the machine's figures are newer, which nobody waits for."""
+        super().__init__()
+        self.gauges = gauges
 
 
 class Answered(Message):

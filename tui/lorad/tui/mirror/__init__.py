@@ -11,6 +11,7 @@ from lorad.tui.mirror.order import Listing, Section, in_order, listed, place, pl
 from lorad.tui.mirror.replies import (
     back,
     gone,
+    only_gauges,
     with_away,
     with_chart,
     with_log,
@@ -62,6 +63,7 @@ __all__ = [
     "gone",
     "in_order",
     "listed",
+    "only_gauges",
     "place",
     "place_in",
     "sifted",

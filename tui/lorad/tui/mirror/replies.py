@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from lorad.shared.messages import (
     Chart,
@@ -31,6 +31,14 @@ from lorad.tui.mirror.state import (
     marked,
     with_point,
 )
+
+GAUGELESS = tuple(one.name for one in fields(Mirror) if one.name not in ("gpus", "host", "seqs"))
+
+
+def only_gauges(before: Mirror, mirror: Mirror) -> bool:
+    """Whether nothing but the machine's figures may be another than before."""
+    same = (name for name in GAUGELESS if getattr(mirror, name) is not getattr(before, name))
+    return next(same, None) is None
 
 
 def with_status(mirror: Mirror, status: StatusReply) -> Mirror:

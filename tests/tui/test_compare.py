@@ -74,7 +74,8 @@ def test_the_best_validation_is_the_lowest_look_and_not_a_mean() -> None:
 def test_a_best_look_inside_a_column_has_the_step_that_the_run_told() -> None:
     looks = [column(10, 0.9), column(20, 0.6, minimum=0.4)]
     one = job(1, progress=Progress(step=20, best_step=17))
-    assert entry_of(one, {"validation_loss": looks}).validation_step == 17
+    found = entry_of(one, {"validation_loss": looks})
+    assert (found.validation, found.validation_step) == (0.4, 17)
     before = job(1, progress=Progress(step=20, best_step=9))
     assert entry_of(before, {"validation_loss": looks}).validation_step == 20
 
@@ -226,7 +227,8 @@ def flat(value: float, **look: object) -> Line:
 def test_a_line_is_dashed_thick_and_named_at_its_end() -> None:
     plain = plotted([flat(1.0), flat(2.0)])
     dashed = plotted([flat(1.0, dash=(2, 2), end="12"), flat(2.0)])
-    strong = plotted([flat(1.0, thick=2), flat(2.0)])
+    strong = plotted([flat(1.0, thick=2), flat(2.0)])  # on the lowest row of dots
+    higher = plotted([flat(2.0, thick=2), flat(1.0)])
     assert "12" in "".join(dashed[:-2])
     assert "12" not in "".join(plain[:-2])
 
@@ -237,7 +239,7 @@ def test_a_line_is_dashed_thick_and_named_at_its_end() -> None:
         )  # fmt: skip
 
     line = dots(plain) // 2
-    assert dots(strong) == 3 * line
+    assert dots(strong) == dots(higher) == 3 * line
     assert line < dots(dashed) < 1.6 * line
 
 
@@ -464,7 +466,7 @@ def test_the_cursor_tells_every_runs_value_at_its_place() -> None:
         await settle(pilot)
         assert screen.table.table.values == {1: 1.0, 2: 2.0, 3: 3.0}
         screen.chart.action_cursor(200)
-        await press(pilot, "right")
+        await press(pilot, "right", "right")
         assert screen.chart.plot.at is None
         assert screen.table.table.values is None
 
@@ -646,7 +648,7 @@ def test_an_answer_for_another_figure_comes_too_late() -> None:
         lines = {"validation_loss": [column(1, 77.0)]}
         link.post(Answered(late, Chart(lines=lines)))
         await settle(pilot)
-        assert screen.chart.plot.lines[0].columns[0].last == 1.0
+        assert [line.columns[0].last for line in screen.chart.plot.lines] == [1.0, 2.0]
 
     opened(link, act, count=2)
 

@@ -109,11 +109,11 @@ class CompareScreen(LoradScreen):
         if not self.is_current:
             return
         for id, run in self._runs.items():
-            if run.gone or any(getattr(one, "id", 0) == id for one in self._waiting):
+            if run.gone:
                 continue
             progress = run.job.progress
             seen = (run.job.state, progress.step, self._metric)
-            if seen != run.seen:
+            if seen != run.seen and not self._under_way(id):
                 run.seen = seen
                 self._ask(compare.whole_run(id, self._metric))
                 self._ask_window(run)
@@ -122,6 +122,11 @@ class CompareScreen(LoradScreen):
                 run.heard = heard
                 self._ask(GetRecipe(id=id))
                 self._ask(GetNews(id=id, limit=compare.CHANGES))
+
+    def _under_way(self, id: int) -> bool:
+        """Whether a run's curve is asked for already."""
+        asked = [one for one in self._waiting if isinstance(one, GetChart) and one.id == id]
+        return any(one.metrics[0] == self._metric for one in asked)
 
     def _ask(self, request: AnyRequest) -> None:
         self._waiting.append(request)
@@ -157,14 +162,14 @@ class CompareScreen(LoradScreen):
         return True
 
     def _take(self, run: Run, request: GetChart, reply: Chart) -> None:
-        """A curve; one of a figure or a view that is no longer shown is dropped."""
-        view = View(request.first, request.last, request.axis)
+        """A curve; one of a figure that is no longer shown is dropped."""
         if request.metrics[0] != self._metric:
             return
         if len(request.metrics) > 1:  # `whole_run`
             run.lines = reply.lines
-        elif view == self._view:
-            run.window, run.view = reply.lines.get(self._metric, ()), view
+        else:
+            run.window = reply.lines.get(self._metric, ())
+            run.view = View(request.first, request.last, request.axis)
 
     def declined(self, event: Declined) -> bool:
         """The header says that nobody answers, the table that a run is gone."""
@@ -328,7 +333,6 @@ class CompareScreen(LoradScreen):
         self.chart.turn(KINDS[self._metric])
         for run in self._runs.values():
             run.window, run.view, run.seen = (), None, ()
-        self._waiting = [one for one in self._waiting if not isinstance(one, GetChart)]
         self._go_on()
         self._redraw()
 

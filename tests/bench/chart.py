@@ -26,7 +26,7 @@ STEPS = 1_000_000
 ATTACHED = 100_000
 LIVE_SECONDS = 30
 LIVE = """
-def train(task, line):
+def train(task, line, looking=None):
     line.report(ReadyReport(step=1, last_step=4000))
     for step in range(1, 4000):
         now = time.time()

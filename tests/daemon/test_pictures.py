@@ -23,7 +23,7 @@ from lorad.shared.jobs import Job
 from lorad.shared.messages import GetPicture, GetSamples, GetStatus, SamplePicture, Samples
 
 DRAW = """
-def train(task, line):
+def train(task, line, looking=None):
     from lorad.shared.messages import SamplePicture, SampleReport
     import hashlib
     for index, path in enumerate(sorted(pathlib.Path(task.folder).parent.glob("*.png"))):

@@ -15,7 +15,7 @@ from terminal import Terminal
 
 LORAD = str(Path(sysconfig.get_path("scripts")) / "lorad")
 DRAW = """
-def train(task, line):
+def train(task, line, looking=None):
     import hashlib, io, zlib
     from PIL import Image
     from lorad.shared.messages import SamplePicture, SampleReport

@@ -70,7 +70,7 @@ def _ask(daemon: Client, ids: Sequence[int], metric: Metric) -> Compared:
     entries = []
     for job in jobs:
         lines = daemon.ask(whole_run(job.id, metric)).lines
-        changes = daemon.ask(GetNews(id=job.id, limit=CHANGES)).happenings
+        changes = daemon.ask(GetNews(id=job.id, limit=CHANGES, newest=True)).happenings
         entries.append(entry(job, metric, lines, changes, time.time()))
     return Compared(entries, recipes, differing(recipes))
 

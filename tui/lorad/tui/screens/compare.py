@@ -121,7 +121,7 @@ class CompareScreen(LoradScreen):
             if heard != run.heard:
                 run.heard = heard
                 self._ask(GetRecipe(id=id))
-                self._ask(GetNews(id=id, limit=compare.CHANGES))
+                self._ask(GetNews(id=id, limit=compare.CHANGES, newest=True))
 
     def _under_way(self, id: int) -> bool:
         """Whether a run's curve is asked for already."""

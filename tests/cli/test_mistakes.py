@@ -25,6 +25,7 @@ from cli.conftest import Lorad
         (["generate", "1", "cat", "--scale", "nan"], 2, "`nan` is no number."),
         (["move", "1", "0"], 2, "`0` is no whole number from 1 on."),
         (["completions", "elvish"], 2, "`elvish` is none of "),
+        (["dashboard"], 2, "The dashboard needs a terminal to draw on and to read keys from."),
         (["log"], 2, "Say either a job's number or --daemon."),
         (["log", "1", "--daemon"], 2, "Say either a job's number or --daemon."),
         (["add", "no.toml"], 2, "There is no recipe at no.toml. `lorad init` writes one"),

@@ -93,6 +93,13 @@ class PictureGone(LoradError):
     """The picture {path} cannot be shown: {why}."""
 
 
+class NoTerminal(LoradError):
+    """The dashboard needs a terminal to draw on and to read keys from. `lorad status` prints the
+    queue, `lorad events -f` follows it."""
+
+    exit_code = 2
+
+
 class ImagesMissing(LoradError):
     """Pictures by {wanted} need textual-image, which is not installed: `pip install
     'lorad[images]'` on Python 3.12 or newer. Half blocks, `--images half`, need nothing."""

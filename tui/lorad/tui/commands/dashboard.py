@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from typing import get_args
 
 import msgspec
 
 from lorad.shared.config import Config, Images, load_config
 from lorad.shared.endpoints import Home, Place
-from lorad.shared.errors import ImagesUnknown
+from lorad.shared.errors import ImagesUnknown, NoTerminal
 from lorad.tui import places
 from lorad.tui.commands._arguments import job_id
 from lorad.tui.daemon_process import ensure_daemon
@@ -56,8 +57,11 @@ def open_dashboard(
     The first place is reached before it opens: ssh may have to ask for a password.
 
     Raises:
+        NoTerminal: nobody could see it, or press a key.
         ImagesMissing: these pictures are wanted, and what draws them is not installed.
     """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise NoTerminal
     config = config or load_config()
     ways = _places(hosts or [], config)
     first = next(iter(ways.values()))

@@ -89,14 +89,14 @@ def cut(daemon: Daemon, folder: Path) -> str:
     line.weather.cut.clear()
     back = time.monotonic()
     missed = daemon.job(1).progress.step
-    viewer.until(lambda m: m.detail is not None and m.detail.curve.last_step >= missed)
+    viewer.until(lambda m: m.detail is not None and m.detail.curve("loss").last_step >= missed)
     seconds = time.monotonic() - back
     pause_and_compare(daemon, viewer)
     viewer.link.stop()
     line.close()
     assert before is not None
     return (
-        f"cut off for {CUT:g} s: {missed - before.curve.last_step} steps missed, on screen"
+        f"cut off for {CUT:g} s: {missed - before.curve('loss').last_step} steps missed, on screen"
         f" {seconds:.1f} s after; gaps in points, log, pictures, notes: 0"
     )
 

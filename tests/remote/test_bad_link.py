@@ -13,6 +13,7 @@ from support import Daemon
 
 from lorad.shared.messages import (
     GetLog,
+    GetMarks,
     GetMetrics,
     GetNotes,
     GetSamples,
@@ -73,21 +74,23 @@ def pause_and_compare(daemon: Daemon, viewer: Viewer) -> None:
     log = client.ask(GetLog(id=1, offset=-16384))
     pictures = client.ask(GetSamples(id=1)).pictures
     notes = client.ask(GetNotes(id=1)).notes
+    marks = client.ask(GetMarks(id=1)).marks
 
     def same(mirror: Mirror) -> bool:
         detail = mirror.detail
         return (
             mirror.jobs[1].state == "paused"
             and detail is not None
-            and detail.curve.last_step == points[-1].step
+            and detail.curve("loss").last_step == points[-1].step
             and detail.log.next == log.next
             and set(detail.samples) == {(picture.step, 0) for picture in pictures}
             and detail.notes == tuple(notes)
+            and set(detail.marks) == set(marks)
         )
 
     detail = viewer.until(same, 60).detail
     assert detail is not None
-    steps = [column.step for column in detail.curve.columns]
+    steps = [column.step for column in detail.curve("loss").columns]
     assert steps == sorted(set(steps))
     seen = [int(line.split()[1][:-1]) for line in detail.log.lines if line.startswith("step ")]
     assert seen == list(range(seen[0], seen[-1] + 1)), "no line is missing"
@@ -107,7 +110,7 @@ def test_cut_off_under_load_and_nothing_is_missing_afterwards(
     if how == "dropped":
         line.drop()
     viewer.until(lambda mirror: mirror.stale_since is not None)
-    daemon.wait_step(1, before.curve.last_step + 120)
+    daemon.wait_step(1, before.curve("loss").last_step + 120)
     line.weather.cut.clear()
     viewer.until(lambda mirror: mirror.stale_since is None)
     pause_and_compare(daemon, viewer)
@@ -146,9 +149,9 @@ def test_a_late_answer_makes_no_holes(
     viewer = Viewer(DaemonLink(line.place, 1))
     begun = viewer.until(whole).detail
     assert begun is not None
-    daemon.wait_step(1, begun.curve.last_step + 100)
+    daemon.wait_step(1, begun.curve("loss").last_step + 100)
     reached = daemon.job(1).progress.step
-    viewer.until(lambda mirror: mirror.detail and mirror.detail.curve.last_step >= reached)
+    viewer.until(lambda mirror: mirror.detail and mirror.detail.curve("loss").last_step >= reached)
     viewer.link.stop()
     line.close()
     assert len(holes) <= 1

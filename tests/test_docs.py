@@ -21,11 +21,20 @@ def test_the_protocols_tables_are_those_of_the_code() -> None:
     assert subprocess.run(command).returncode == 0, "run: python docs/make_protocol.py"
 
 
-@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"])
+def test_the_dashboards_keys_are_those_of_the_code() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "make_screenshot.py"), "--check"]
+    assert subprocess.run(command).returncode == 0, "run: python docs/make_screenshot.py --keys"
+
+
+PAGES = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in
+         sorted((ROOT / "docs").glob("*.md")))]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_every_file_that_a_page_names_is_there(name: str) -> None:
-    text = (ROOT / name).read_text()
-    for target in re.findall(r"\]\((?!http|#)([^)]+)\)", text):
-        assert (ROOT / target).exists(), target
+    page = ROOT / name
+    for target in re.findall(r"\]\((?!http|#|\[)([^)#]+)[^)]*\)", page.read_text()):
+        assert (page.parent / target).exists(), target
 
 
 def test_the_architecture_fits_its_page() -> None:

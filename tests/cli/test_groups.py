@@ -104,6 +104,8 @@ def test_a_job_with_terms(lorad: Lorad, daemon: Home) -> None:
         "default", [], None, [],
     )  # fmt: skip
     several = lorad("update", "3", "--after", "1,2")
+    alone = lorad("update", "2", "--retries", "0")
+    assert alone.stdout == "Job 2 (mono) is in group default and waits for its turn alone.\n"
     assert several.stdout == "Job 3 (mono) is in group default: after 1, 2; on GPU-fake-1.\n"
     assert lorad("why", "2").stdout == (
         "Job 2 waits: the queue is drained, so nothing starts. `lorad drain --end` lets jobs start"

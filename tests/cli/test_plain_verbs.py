@@ -154,3 +154,16 @@ def test_set_says_from_when_on_it_holds() -> None:
     assert when(["learning_rate", "log.project"]) == (
         " from the next step on; log.project when it starts again"
     )
+
+
+def test_a_key_for_what_there_is_not_is_not_written_down(
+    lorad: Lorad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "settings.toml"
+    monkeypatch.setenv("LORAD_CONFIG", str(config))
+    ended = lorad("config", "keys.job.paus=f5")
+    assert ended.returncode == 2
+    assert ended.stderr.endswith("Did you mean `keys.job.pause`?\n")
+    assert not config.exists()
+    assert lorad("config", "keys.job.pause=f5").returncode == 0
+    assert "f5" in config.read_text()

@@ -92,6 +92,10 @@ def test_a_recipe_is_changed_by_its_keys(lorad: Lorad, daemon: Home) -> None:
     assert ended.stdout == ('Job 1 (mono) has learning_rate = 5e-5, sample.prompts = ["a cat"].\n')
     told = json.loads(lorad("set", "1", "max_train_steps=9", "--json").stdout)
     assert told["jobs"][0]["max_train_steps"] == 9
+    lorad("add", "mono.toml", "--stash")
+    lorad("cancel", "2")
+    ended = lorad("set", "2", "learning_rate=5e-5")
+    assert ended.stdout == "Job 2 (mono) has learning_rate = 5e-5 when it starts again.\n"
     longer = json.loads(lorad("set", "1", "num_train_epochs=2", "--json").stdout)
     assert longer["jobs"][0]["max_train_steps"] is None
     assert "step      0\n" in lorad("status", "1").stdout

@@ -360,16 +360,26 @@ def test_an_update_is_logged_told_and_once(make: Make, tmp_path: Path) -> None:
     job = add(daemon, tmp_path, stash=True)
     client = daemon.client()
     client.ask(AddGroup(name="night"))
+    other = add(daemon, tmp_path, stash=True)
     updated = client.ask(UpdateJob(id=job.id, group="night", retries=2)).job
     assert (updated.group, updated.retries) == ("night", 2)
     client.ask(UpdateJob(id=job.id, group="night", retries=2))
+    updated = client.ask(UpdateJob(id=job.id, after=(other.id,), start_after=4e9)).job
+    updated = client.ask(UpdateJob(id=job.id, after=())).job
     daemon.kill()
     daemon.start()
     assert daemon.job(job.id) == updated
     with sqlite3.connect(daemon.home.database) as db:
-        told = db.execute("SELECT event, cause, actor FROM transitions ORDER BY number").fetchall()
+        told = db.execute(
+            "SELECT cause FROM transitions WHERE event = 'update' ORDER BY number"
+        ).fetchall()
     db.close()
-    assert told[1:] == [("update", "group = night, retries = 2", "test")]
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(4e9))
+    assert [cause for (cause,) in told] == [
+        "group = night, retries = 2",
+        f"after = {other.id}, start after = {at}",
+        "after = none",
+    ]
 
 
 # -- draining -----------------------------------------------------------------------------------

@@ -69,6 +69,14 @@ def test_help_shows_the_keys_that_the_person_set() -> None:
     assert " p " not in line
 
 
+def test_help_leaves_out_the_keys_that_the_pane_keeps_for_itself() -> None:
+    _, text = after(FakeLink(job(4)), "enter", "question_mark")
+    assert "Log scale of the values" in text
+    assert "Copy with changes" not in text  # `y` is the chart's here
+    assert "The whole log" not in text
+    assert "All pictures, large" in text
+
+
 # -- keys of one's own -------------------------------------------------------------------------
 
 
@@ -79,6 +87,13 @@ def test_another_key_does_it_and_the_old_one_no_more() -> None:
     assert link.asked == []
     after(link, "f5", config=config)
     assert link.asked == [PauseJob(id=4)]
+
+
+def test_the_last_line_shows_the_keys_that_the_person_set() -> None:
+    config = Config(keys={"job.pause": "f5,x", "view.samples": "less_than_sign"})
+    _, text = after(FakeLink(job(4)), config=config)
+    hints = text.splitlines()[-1]
+    assert "F5 pause/resume   x cancel   < samples" in hints
 
 
 def test_a_key_for_what_there_is_not_is_told() -> None:
@@ -160,8 +175,9 @@ def test_settings_are_taken_up_and_written_down() -> None:
 def test_a_viewer_that_only_looks_asks_for_nothing_else() -> None:
     link = FakeLink(job(4))
     link.answers[WhyJob] = Why(sentence="It trains.")
-    app, _ = after(link, "p", "w", config=Config(dashboard=Dashboard(readonly=True)))
+    app, text = after(link, "p", "w", config=Config(dashboard=Dashboard(readonly=True)))
     assert link.asked == [WhyJob(id=4)]
+    assert "looks only" in text.splitlines()[0]
     told = [notification.message for notification in app._notifications]
     assert told == [
         "This dashboard only looks (--readonly), so nothing was asked for.",

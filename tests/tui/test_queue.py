@@ -43,7 +43,7 @@ from lorad.shared.messages import (
 from lorad.tui import format, totals
 from lorad.tui.mirror import Listing, listed, place_in, sifted
 from lorad.tui.widgets.queue import QueueList
-from lorad.tui.widgets.rows import columns
+from lorad.tui.widgets.rows import columns, sentence
 
 
 def card(index: int) -> Gpu:
@@ -458,3 +458,14 @@ def test_the_header_says_why_nothing_starts() -> None:
     first = seen(FakeLink(status_reply=reply)).splitlines()[0]
     assert "drained  night paused" in first
     assert "paused" not in seen(four(Queued())).splitlines()[0]
+
+
+def test_a_line_says_what_a_job_waits_for_besides_its_turn() -> None:
+    assert sentence(job(3, Queued(), after=(1, 2)), place=2) == "2nd in line · after 1, 2"
+    assert sentence(job(3, Queued(), group="night"), place=1) == "next in line · group night"
+    assert sentence(job(3, Queued(), start_after=4e9), place=1).startswith(
+        "next in line · not before 20"
+    )
+    assert sentence(job(3, Queued(), start_after=1.0, priority=2), place=1) == (
+        "next in line · priority +2"
+    )

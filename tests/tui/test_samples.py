@@ -286,6 +286,14 @@ def test_the_prompts_of_a_running_job_are_edited() -> None:
     assert link.asked == [GetRecipe(id=1), SetJob(id=1, changes=changes)]
 
 
+def test_prompts_of_a_job_that_ended_are_for_its_next_start() -> None:
+    link = FakeLink(job(1, Done(finished=1.0)))
+    link.answers[GetRecipe] = RecipeText(recipe=RECIPE, folder="/r")
+    link.answers[SetJob] = Accepted(job=job(1, Done(finished=1.0)))
+    sentence = "Job 1 has its new prompts when it starts again."
+    assert told(link, "s", "E", "X", "ctrl+s") == sentence
+
+
 def test_prompts_that_are_refused_stay_in_the_dialogue() -> None:
     link = drawn(5)
     link.answers[GetRecipe] = RecipeText(recipe=RECIPE, folder="/r")

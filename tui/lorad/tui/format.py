@@ -182,15 +182,21 @@ def terms(job: Job, now: float) -> str:
     """What a job that may start waits for beside its turn; nothing of one that has ended."""
     if isinstance(job.status, Active | Ended):
         return ""
+    parts = [first] if (first := waits_for(job, now)) else []
+    if job.gpus:
+        parts.append(f"on {clean_line(', '.join(job.gpus))}")
+    if job.retries:
+        parts.append(f"{job.retries} retries" if job.retries > 1 else "1 retry")
+    return "; ".join(parts)
+
+
+def waits_for(job: Job, now: float) -> str:
+    """The jobs and the time before which it does not start, whoever is first in line."""
     parts = []
     if job.after:
         parts.append(f"after {', '.join(map(str, job.after))}")
     if job.start_after is not None and job.start_after > now:
         parts.append(f"not before {moment(job.start_after)}")
-    if job.gpus:
-        parts.append(f"on {clean_line(', '.join(job.gpus))}")
-    if job.retries:
-        parts.append(f"{job.retries} retries" if job.retries > 1 else "1 retry")
     return "; ".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -99,10 +100,20 @@ def update_job(service: Service, request: UpdateJob, actor: str) -> Changed:
     terms = read_terms(service, request, service.queue.readable(job.id), job)
     new = {name: value for name, value in terms.items() if value != getattr(job, name)}
     if new:
-        cause = ", ".join(f"{name} = {value}" for name, value in new.items())
+        cause = ", ".join(told(name, value) for name, value in new.items())
         job = service.store.set_terms(job, new, cause=cause, actor=actor)
         service.queue.tell(job, "update")
     return Changed(job=job)
+
+
+def told(name: str, value: Any) -> str:
+    """A job's new term, for people."""
+    if name == "start_after" and value is not None:
+        value = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
+    elif isinstance(value, tuple):
+        value = ", ".join(map(str, value))
+    none = "any" if name == "gpus" else "none"
+    return f"{name.replace('_', ' ')} = {none if value in (None, '') else value}"
 
 
 def read_terms(

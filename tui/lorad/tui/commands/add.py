@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         if args.wait:
             from lorad.tui.commands.wait import wait_for_end
 
-            return wait_for_end(daemon, job)[1]
+            return wait_for_end(daemon, job, quiet=args.json or args.print_id)[1]
     return 0
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import tomllib
 from typing import Any
 
 import msgspec
 
-from lorad.shared.clean import clean
+from lorad.shared.clean import clean, clean_line
 from lorad.shared.config import Config, config_path, load_config, save_setting
+from lorad.shared.errors import UnknownSetting
 from lorad.shared.recipe.writing import as_toml
 from lorad.tui.commands._arguments import add_json, change, print_document
 
@@ -36,7 +38,10 @@ def run(args: argparse.Namespace) -> int:
         _show_keys(as_json=args.json)
     else:
         for name, text in args.settings:
-            save_setting(*_in_full(name), _value(text))
+            table, key = _in_full(name)
+            if table == "keys":
+                _refuse_unknown(key)
+            save_setting(table, key, _value(text))
         _show(load_config(), as_json=args.json)
     return 0
 
@@ -53,6 +58,24 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _refuse_unknown(id: str) -> None:
+    """A key for what there is not would be written down and never do anything.
+
+    Raises:
+        UnknownSetting: no binding has this id.
+    """
+    from lorad.tui.bindings import bindings
+
+    if id not in (known := bindings()):
+        close = difflib.get_close_matches(id, known, n=1, cutoff=0.5)
+        hint = f" Did you mean `keys.{close[0]}`?" if close else ""
+        path = clean(str(config_path()))
+        raise UnknownSetting(
+            key=clean_line(f"keys.{id}"), path=path, where="",
+            hint=hint or " `lorad config --keys` lists them.",
+        )  # fmt: skip
 
 
 def _show(config: Config, *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from lorad.shared.jobs import Job
+from lorad.shared.jobs import Ended, Job, Queued
 from lorad.shared.messages import UpdateJob
 from lorad.tui import format
 from lorad.tui.commands._arguments import add_ids, add_json, title
@@ -35,5 +35,10 @@ def sentence(job: Job) -> str:
     """What holds of it now."""
     terms = format.terms(job, time.time())
     when = " when it starts again" if job.process else ""
-    rest = f"{when}: {terms}." if terms else f"{when}."
+    if isinstance(job.status, Ended):
+        rest = "; what it waits for counts when it starts again."
+    elif terms:
+        rest = f"{when}: {terms}."
+    else:
+        rest = " and waits for its turn alone." if isinstance(job.status, Queued) else f"{when}."
     return f"{title(job)} is in group {job.group}{rest}"

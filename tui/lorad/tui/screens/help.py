@@ -13,31 +13,9 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widgets import Static
 
+from lorad.tui.keys import bound, shown
 from lorad.tui.screens.base import Dialogue
 
-KEYS = {
-    "question_mark": "?",
-    "slash": "/",
-    "colon": ":",
-    "asterisk": "*",
-    "plus": "+",
-    "less_than_sign": "<",
-    "greater_than_sign": ">",
-    "minus": "-",
-    "escape": "esc",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "shift+tab": "⇧tab",
-    "shift+left": "⇧←",
-    "shift+right": "⇧→",
-    "pagedown": "PgDn",
-    "pageup": "PgUp",
-    "up": "↑",
-    "down": "↓",
-    "left": "←",
-    "right": "→",
-    **{f"f{n}": f"F{n}" for n in range(1, 13)},
-}
 SECTIONS = {"job": "Jobs", "view": "Views", "pane": "Views", "queue": "Queue", "app": "Everywhere"}
 """By the first word of a binding's id; other keys stand under their screen's or pane's name."""
 
@@ -66,7 +44,7 @@ def help_text(screen: Screen[Any]) -> Text:
         lines = sections.setdefault(title, {})
         what = binding.tooltip or binding.description.capitalize()
         keys, _ = lines.setdefault(binding.action, ([], what))
-        if (key := KEYS.get(binding.key, binding.key)) not in keys:
+        if (key := shown(binding.key)) not in keys:
             keys.append(key)
     text = Text()
     everywhere = sections.pop(SECTIONS["app"], {})
@@ -81,17 +59,17 @@ def help_text(screen: Screen[Any]) -> Text:
 
 
 def _bindings(screen: Screen[Any]) -> Iterator[tuple[str, Binding]]:
-    """Each binding that has words, with its section; the keys as the person has set them."""
+    """Each binding that has words, with its section. A pane that has the keys goes before."""
     app, kinds = screen.app, []
     for node in (screen, *screen.focus_chain, app):
         if type(node) in kinds:
             continue
         kinds.append(type(node))
-        bindings = node._bindings.copy()
-        bindings.apply_keymap(app._keymap)
-        for binding in (one for some in bindings.key_to_bindings.values() for one in some):
-            if binding.id and (binding.tooltip or binding.show):
-                yield _section(node, binding), binding
+        taken = bound(screen.focused) if node is screen and screen.focused else ()
+        for key, some in bound(node).items():
+            for binding in some if key not in taken else ():
+                if binding.id and (binding.tooltip or binding.show):
+                    yield _section(node, binding), binding
 
 
 def _section(node: DOMNode, binding: Binding) -> str:

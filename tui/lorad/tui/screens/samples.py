@@ -11,7 +11,7 @@ from textual.timer import Timer
 
 from lorad.shared import lifecycle
 from lorad.shared.clean import clean
-from lorad.shared.jobs import Job
+from lorad.shared.jobs import Ended, Job
 from lorad.shared.messages import GetPicture, Picture, SampleJob, SamplePicture
 from lorad.tui.browse import Browse
 from lorad.tui.images import PixelWidget, pixel_widget
@@ -269,7 +269,10 @@ class SamplesScreen(LoradScreen):
 
     def _prompts_changed(self, changed: bool | None) -> None:
         if changed:
-            self.lorad.tell(f"Job {self._job.id} has its new prompts from the next round on.")
+            job = self.lorad.mirror.jobs.get(self._job.id, self._job)
+            again = isinstance(job.status, Ended)
+            when = "when it starts again" if again else "from the next round on"
+            self.lorad.tell(f"Job {job.id} has its new prompts {when}.")
 
     def action_copy(self) -> None:
         picture = self._picture

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from lorad.shared.clean import clean_line
 from lorad.tui.format import duration
+from lorad.tui.keys import as_set
 from lorad.tui.mirror import Listing, Mirror, listed
 from lorad.tui.totals import Tally, count_words, eta_words
 from lorad.tui.widgets.painting import Painting, Row, Span, width_of
@@ -31,6 +32,9 @@ class Header(Painting):
     def paint(self, width: int, height: int) -> list[Row]:
         """One line; what does not fit on the right goes first."""
         left = [Span("lorad", "accent+bold"), Span(f"  {self._where()}", "dim")]
+        config = getattr(self.app, "config", None)
+        if config is not None and config.dashboard.readonly:
+            left.append(Span("  looks only", "warn"))
         right = self._state()
         room = width - width_of(left) - width_of(right)
         while right and room < 2:
@@ -91,7 +95,8 @@ class Hints(Painting):
 
     def paint(self, width: int, height: int) -> list[Row]:
         """One line. The last hint, how to find the others, is always there."""
-        *hints, last = [[Span(key, "key"), Span(f" {what}", "dim")] for key, what in self._hints]
+        named = [(as_set(keys, self.screen), what) for keys, what in self._hints]
+        *hints, last = [[Span(keys, "key"), Span(f" {what}", "dim")] for keys, what in named]
         row: Row = []
         for hint in hints:
             if width_of(row) + width_of(hint) + 3 + width_of(last) > width:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from lorad.shared.clean import clean_line
-from lorad.shared.jobs import Ended, Job, Queued
+from lorad.shared.jobs import DEFAULT_GROUP, Ended, Job, Queued
 from lorad.tui.format import (
     LOOKS,
     bar,
@@ -19,6 +20,7 @@ from lorad.tui.format import (
     share,
     sparkline,
     steps,
+    waits_for,
 )
 from lorad.tui.mirror import Section
 from lorad.tui.widgets.painting import Row, Span, on_ground
@@ -117,6 +119,10 @@ def sentence(job: Job, place: int) -> str:
         parts.append("next in line" if place == 1 else f"{ordinal(place)} in line")
     if text:
         parts.append(text)
+    if isinstance(job.status, Queued) and job.group != DEFAULT_GROUP and not text:
+        parts.append(f"group {clean_line(job.group, 32)}")
+    if isinstance(job.status, Queued) and not text and (other := waits_for(job, time.time())):
+        parts.append(other)
     if isinstance(job.status, Queued) and job.priority and not text:
         parts.append(f"priority {job.priority:+d}")
     return " · ".join(parts)

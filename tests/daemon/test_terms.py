@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from lorad.daemon.board import memory_held
 from lorad.daemon.terms import find_cards, refuse_circle, refuse_too_few, refuse_unfit
 from lorad.shared.errors import GroupUnfit, TooFewNamed, UnknownCard, WaitsForItself
-from lorad.shared.jobs import Gpu, GpuProcess, Group, Job, Process, Queued, Running
+from lorad.shared.jobs import Done, Gpu, GpuProcess, Group, Job, Process, Queued, Running
 
 
 def card(index: int, uuid: str) -> Gpu:
@@ -116,3 +117,8 @@ def test_a_jobs_memory_is_that_of_its_processes_on_each_card() -> None:
 
     cards = [on("G0", (1, 3), (None, 50), (3, None)), on("G1", (1, 1), (1, 4), (2, 9)), on("G2")]
     assert memory_held(cards) == {(1, "G0"): 3, (1, "G1"): 5, (2, "G1"): 9}
+
+
+def test_a_job_that_is_done_waits_for_nobody() -> None:
+    before = msgspec.structs.replace(job(1, 2), status=Done(finished=1.0))
+    refuse_circle(2, (1,), [before, job(2)])

@@ -14,6 +14,7 @@ from lorad.shared.jobs import Queued
 from lorad.shared.messages import PauseJob, Why, WhyJob
 from lorad.tui.app import LoradApp
 from lorad.tui.bindings import bindings
+from lorad.tui.cli import main
 from lorad.tui.screens.samples import SamplesScreen
 from lorad.tui.themes import NAMES, fitting
 
@@ -183,3 +184,12 @@ def test_a_viewer_that_only_looks_asks_for_nothing_else() -> None:
         "This dashboard only looks (--readonly), so nothing was asked for.",
         "It trains.",
     ]
+
+
+def test_a_theme_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "theme=nope"]) == 2
+    assert "there is no theme nope, but lorad, lorad-light" in capsys.readouterr().err
+    assert load_config().dashboard.theme != "nope"
+    assert main(["config", "theme=nord"]) == 0
+    assert load_config().dashboard.theme == "nord"
+    assert main(["config", "theme=lorad"]) == 0

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from lorad.shared.errors import GroupUnfit, TooFewCards, TooFewNamed, UnknownCard, WaitsForItself
-from lorad.shared.jobs import Gpu, Group, Job
+from lorad.shared.jobs import Done, Gpu, Group, Job
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 MAX_SLOTS = 10_000
@@ -47,7 +47,7 @@ def refuse_circle(job_id: int, after: Iterable[int], jobs: Iterable[Job]) -> Non
     Raises:
         WaitsForItself: it is so.
     """
-    waits = {job.id: job.after for job in jobs}
+    waits = {job.id: job.after for job in jobs if not isinstance(job.status, Done)}
     for other in after:
         seen, reached = set[int](), [other]
         while reached:

@@ -11,7 +11,7 @@ import msgspec
 
 from lorad.shared.clean import clean, clean_line
 from lorad.shared.config import Config, config_path, load_config, save_setting
-from lorad.shared.errors import UnknownSetting
+from lorad.shared.errors import UnknownSetting, WrongSetting
 from lorad.shared.recipe.writing import as_toml
 from lorad.tui.commands._arguments import add_json, change, print_document
 
@@ -39,9 +39,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         for name, text in args.settings:
             table, key = _in_full(name)
+            value = _value(text)
             if table == "keys":
                 _refuse_unknown(key)
-            save_setting(table, key, _value(text))
+            if (table, key) == ("dashboard", "theme"):
+                _refuse_theme(value)
+            save_setting(table, key, value)
         _show(load_config(), as_json=args.json)
     return 0
 
@@ -58,6 +61,21 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _refuse_theme(name: object) -> None:
+    """As with keys: the dashboard takes its own theme for one that it does not know.
+
+    Raises:
+        WrongSetting: there is no such theme.
+    """
+    from textual.theme import BUILTIN_THEMES
+
+    from lorad.tui.themes import NAMES
+
+    if isinstance(name, str) and name not in (known := [*NAMES, *BUILTIN_THEMES]):
+        why = f"there is no theme {clean_line(name, 64)}, but {', '.join(known)}"
+        raise WrongSetting(path=config_path(), where="", key="dashboard.theme", why=why)
 
 
 def _refuse_unknown(id: str) -> None:

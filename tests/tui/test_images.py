@@ -22,7 +22,6 @@ from lorad.shared.endpoints import Home
 from lorad.shared.errors import ImagesMissing
 from lorad.shared.messages import GetPicture
 from lorad.tui import images, probe
-from lorad.tui.commands.dashboard import IMAGES
 from lorad.tui.images import Images, choose, find_images, look
 from lorad.tui.late import LateParser
 from lorad.tui.probe import QUESTIONS, Abilities, ask, ask_terminal, understand
@@ -315,10 +314,6 @@ def test_over_ssh_less_is_asked_for() -> None:
     assert (blocks.width, blocks.height, blocks.form, blocks.colours) == (100, 80, "pixels", 64)
     huge = wish(1, picture(5), (900, 900), Images(pixels="kitty", cell=(10, 20)))
     assert (huge.width, huge.height) == (2048, 2048)
-
-
-def test_the_command_line_has_the_same_words() -> None:
-    assert IMAGES == images.WANTED
 
 
 # -- answers that come late --------------------------------------------------------------------

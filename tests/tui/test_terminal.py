@@ -92,6 +92,11 @@ def test_it_dies_with_its_terminal_even_where_hangups_are_ignored(terminal: Term
     assert terminal.process.wait(SOON) == 1
 
 
+def test_it_dies_where_the_terminal_died_before_it_began(terminal: Terminal) -> None:
+    terminal.close()
+    assert terminal.process.wait(SOON) != 0
+
+
 def test_without_colour_all_is_grey(terminal: Terminal) -> None:
     terminal.read_until(b"lorad up")
     colours = {

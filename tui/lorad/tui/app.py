@@ -107,7 +107,7 @@ class LoradApp(App[int]):
 
             for sentence in unknown(self.config.keys):
                 self.tell(sentence, "warning")
-        if terminal_lives():
+        if not self.is_headless:  # also where it died before this
             threading.Thread(target=self._guard_terminal, name="terminal", daemon=True).start()
 
     def on_unmount(self) -> None:

@@ -12,9 +12,8 @@ from lorad.shared.messages import GetNews, Happening
 
 MAX_NEWS = 10_000
 NEWS = (
-    "SELECT number, time, job, coalesce(jobs.name, ''), before, transitions.after, event, cause,"
-    " actor"
-    " FROM transitions LEFT JOIN jobs ON jobs.id = job"
+    "SELECT t.number, t.time, t.job, coalesce(jobs.name, ''), t.before, t.after, t.event, t.cause,"
+    " t.actor FROM transitions t LEFT JOIN jobs ON jobs.id = t.job"
 )
 
 
@@ -72,8 +71,8 @@ class News(Reported):
         """What was asked for, oldest first."""
         limit = max(1, min(wanted.limit, MAX_NEWS))
         found = self._db.execute(
-            f"{NEWS} WHERE number > ? AND time > ? AND (?3 IS NULL OR job = ?3)"
-            f" ORDER BY number {'DESC' if wanted.newest else 'ASC'} LIMIT ?4",
+            f"{NEWS} WHERE t.number > ? AND t.time > ? AND (?3 IS NULL OR t.job = ?3)"
+            f" ORDER BY t.number {'DESC' if wanted.newest else 'ASC'} LIMIT ?4",
             (wanted.after, wanted.since, wanted.id, limit),
         ).fetchall()
         happenings = [_happening(row) for row in found]

@@ -133,7 +133,7 @@ def _convert(tables: dict[str, Any], source: str, path: Path) -> Config:
 
 def _line(source: str, key: str) -> str:
     """`, line 3`, where the key's last word begins a line; else nothing."""
-    name = key.rpartition(".")[2]
+    name = key.rpartition(".")[2].partition("[")[0]
     for number, line in enumerate(source.splitlines(), 1):
         if line.partition("=")[0].strip().strip("\"'").rpartition(".")[2] == name:
             return f", line {number}"

@@ -22,6 +22,7 @@ from lorad.daemon import telemetry
 from lorad.daemon.health import Pulse, Troubles
 from lorad.daemon.owners import Owners
 from lorad.daemon.telemetry import NvmlCards, disks
+from lorad.shared.client import person
 from lorad.shared.jobs import GpuProcess
 from lorad.shared.messages import DaemonInfo, GetHealth, GetLogLines, GetStatus
 
@@ -178,7 +179,7 @@ def look(daemon: Daemon, folder: Path) -> None:
         health = eventually(lambda: h if (h := client.ask(GetHealth())).watchers else None)
     assert health.daemon == client.daemon
     assert health.database_bytes > 0
-    assert "test" in health.clients
+    assert f"test {person()}" in health.clients
     eventually(lambda: client.ask(GetHealth()).watchers == 0)
     eventually(lambda: client.ask(GetHealth()).events_per_second > 0)
     lines = client.ask(GetLogLines(id=0, offset=-1, back=True, find="is up, pid")).lines

@@ -14,6 +14,7 @@ from tui.fakes import column, picture
 from lorad.shared.jobs import Gpu, Host
 from lorad.shared.messages import Column
 from lorad.tui import format
+from lorad.tui.widgets import looks
 from lorad.tui.widgets.drawing import Line, Plot, draw
 from lorad.tui.widgets.gauges import Gauges
 from lorad.tui.widgets.looks import Box, Look
@@ -93,7 +94,7 @@ def test_a_thumbnail_is_unpacked() -> None:
 def test_a_broken_thumbnail_is_no_picture_and_no_crash(thumb: bytes) -> None:
     broken = msgspec.structs.replace(picture(1), thumb=thumb)
     assert raster(broken) is None
-    rows = draw(thumb_of(broken), Box(30, 4), Look()).rows
+    rows = looks.draw(thumb_of(broken), Box(30, 4), Look()).rows
     assert "unreadable" in "".join(span.text for row in rows for span in row)
 
 
@@ -103,7 +104,7 @@ def test_a_thumbnail_that_would_inflate_without_end_is_refused() -> None:
 
 
 def test_every_line_of_a_tile_is_equally_wide() -> None:
-    rows = draw(thumb_of(picture(1)), Box(12, 5), Look()).rows
+    rows = looks.draw(thumb_of(picture(1)), Box(12, 5), Look()).rows
     rows = tile(rows, Box(12, 5), "a very long prompt, 猫, that does not fit")
     assert len({width_of(row) for row in rows}) == 1
 

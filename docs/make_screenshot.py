@@ -22,7 +22,7 @@ from textual.pilot import Pilot
 from lorad.tui.app import LoradApp
 from lorad.tui.bindings import bindings
 from lorad.tui.images import Images
-from lorad.tui.screens.help import KEYS
+from lorad.tui.keys import KEYS
 
 DOCS = Path(__file__).parent
 PAGE = DOCS / "dashboard.md"

@@ -68,8 +68,13 @@ class ChartGrid(Container):
         yield from self.charts.values()
 
     def on_mount(self) -> None:
-        self.watch(self.app, "cursor_step", self.redraw, init=False)
+        self.watch(self.app, "cursor_step", self._cursor_moved, init=False)
         self.lay_out()
+
+    def _cursor_moved(self) -> None:
+        """Drawn anew where it is seen; a screen below another draws when it is back."""
+        if self.screen.is_active:
+            self.redraw()
 
     def on_resize(self) -> None:
         self.lay_out()

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from rich.color import ColorSystem
@@ -15,6 +15,7 @@ from rich.console import COLOR_SYSTEMS
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
+from textual.filter import LineFilter
 from textual.reactive import reactive
 from textual.screen import Screen
 
@@ -22,6 +23,7 @@ from lorad.shared.clean import clean
 from lorad.shared.config import Config
 from lorad.shared.endpoints import Place, find_home
 from lorad.shared.messages import Metric
+from lorad.tui.colourless import Colourless
 from lorad.tui.easel import Easel
 from lorad.tui.images import Images, find_images, look, prepare_pixels
 from lorad.tui.left import Left, default_path
@@ -32,7 +34,7 @@ from lorad.tui.notices import escape, notice
 from lorad.tui.readonly import ReadOnlyLink
 from lorad.tui.screens.base import LoradScreen
 from lorad.tui.screens.main import MainScreen
-from lorad.tui.themes import THEMES, fitting
+from lorad.tui.themes import SIXTEEN, THEMES, fitting
 
 TERMINAL_SECONDS = 5.0
 
@@ -74,7 +76,9 @@ class LoradApp(App[int]):
     ) -> None:
         """`link` is looked at first; `hosts` is all that may be, by name: "" is this machine."""
         self.images = images = images or Images()
-        super().__init__(driver_class=late_driver() if images.late else None)
+        plain = "NO_COLOR" in os.environ  # which Textual takes out of there
+        driver = late_driver() if images.late else None
+        super().__init__(driver_class=driver, ansi_color=True if plain else None)
         self.config = config or Config()
         hosts = hosts or {"": link}
         first = next(name for name, one in hosts.items() if one is link)
@@ -91,10 +95,18 @@ class LoradApp(App[int]):
         for theme in THEMES:
             self.register_theme(theme)
         wanted = os.environ.get("TEXTUAL_THEME", self.config.dashboard.theme)
-        self.theme = fitting(wanted, set(self.available_themes), self.console.color_system)
+        self.theme = SIXTEEN.name if plain else self._fitting(wanted)
         self.set_keymap(self.config.keys)
+        self._colourless = [Colourless()] if plain else []
         system, dark = self.console.color_system, self.current_theme.dark
         self.easel = Easel(look(images, system, self.no_color, dark), colour_system(system))
+
+    def _fitting(self, theme: str) -> str:
+        return fitting(theme, set(self.available_themes), self.console.color_system)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Ours alone where there are no colours."""
+        return self._colourless or super().get_line_filters()
 
     def get_default_screen(self) -> Screen[Any]:
         """The one that is always there."""
@@ -204,6 +216,10 @@ class LoradApp(App[int]):
             if not screen.is_modal:
                 break
         return seen
+
+    def sees(self, screen: Screen[Any]) -> bool:
+        """Whether any of it is in view; what is not is shown anew when it comes back."""
+        return screen in self._visible()
 
     def select(self, job_id: int | None) -> None:
         """Another job: what comes of it is drawn at once."""

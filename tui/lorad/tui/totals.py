@@ -39,7 +39,7 @@ class Totals:
 
     @property
     def training(self) -> int:
-        """Jobs with a process."""
+        """Jobs that have a card and use it; one that is held only keeps it."""
         return sum(self.states.get(s, 0) for s in ("starting", "running", "pausing", "finishing"))
 
     @property
@@ -129,6 +129,7 @@ def count_words(found: Totals) -> list[str]:
     amounts = (
         (found.training, "training"),
         (found.waiting, "waiting"),
+        (states.get("held", 0), "held"),
         (states.get("paused", 0), "paused"),
         (states.get("stashed", 0), "stashed"),
         (states.get("done", 0), "done"),

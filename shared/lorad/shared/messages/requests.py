@@ -268,3 +268,6 @@ AnyRequest = (
     | HashFile
     | ShutDown
 )
+
+READING = ()
+"""Requests that change nothing: nothing to remember of them."""

@@ -71,7 +71,7 @@ class AddScreen(Dialogue):
 
     def compose(self) -> ComposeResult:
         """Three ways to say it, and what `lorad check` says of it."""
-        keys = "enter add   ctrl+s add   ctrl+t source   ctrl+r check or stop   esc close"
+        keys = "ctrl+s add   ctrl+t source   ctrl+r check or stop   esc close"
         with Vertical(classes="dialogue", id="new-run"):
             yield Static("New run", classes="headline", markup=False)
             with Container(id="halves"):

@@ -39,3 +39,6 @@ class LoradScreen(Screen[Any]):
 
 class Dialogue(ModalScreen[Any], LoradScreen):
     """A box over what is there."""
+
+    # Screen declares this as an attribute of its instances.
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012

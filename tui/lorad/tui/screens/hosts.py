@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import ClassVar
 
 from rich.text import Text
@@ -13,9 +12,9 @@ from textual.containers import Vertical
 from textual.widgets import OptionList, Static
 
 from lorad.shared.clean import clean_line
-from lorad.shared.jobs import Active, Queued
 from lorad.tui.mirror import Mirror
 from lorad.tui.screens.base import Dialogue
+from lorad.tui.totals import Totals, count, count_words
 
 HERE = "this machine"
 
@@ -70,10 +69,6 @@ def state(mirror: Mirror) -> str:
         return clean_line(mirror.trouble, 200) or "does not answer"
     if mirror.daemon is None:
         return "connecting"
-    counts = Counter(
-        "training" if isinstance(job.status, Active) else "waiting"
-        for job in mirror.jobs.values()
-        if isinstance(job.status, Active | Queued)
-    )
-    words = [f"{counts[word]} {word}" for word in ("training", "waiting") if counts[word]]
-    return ", ".join(words) or "idle"
+    found = Totals(count(mirror.jobs.values()))
+    busy = bool(found.training) + bool(found.waiting)
+    return ", ".join(count_words(found)[:busy]) or "idle"

@@ -25,8 +25,9 @@ class JumpScreen(Dialogue):
     def compose(self) -> ComposeResult:
         """The letters where the panes begin."""
         for letter, pane in self._panes.items():
-            label = Static(f" {letter} ", classes="jump", markup=False)
-            label.styles.offset = (pane.region.x + 1, pane.region.y)
+            # As wide as the rule that a pane's title begins behind.
+            label = Static(f"{letter} ", classes="jump", markup=False)
+            label.styles.offset = (pane.content_region.x, pane.region.y)
             yield label
 
     def on_key(self, event: events.Key) -> None:

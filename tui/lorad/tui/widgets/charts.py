@@ -72,8 +72,8 @@ class ChartGrid(Container):
         self.lay_out()
 
     def _cursor_moved(self) -> None:
-        """Drawn anew where it is seen; a screen below another draws when it is back."""
-        if self.screen.is_active:
+        """Nothing where nobody sees it: Textual would send the whole screen above it again."""
+        if self.lorad.sees(self.screen):
             self.redraw()
 
     def on_resize(self) -> None:

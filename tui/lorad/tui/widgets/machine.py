@@ -20,6 +20,7 @@ from lorad.tui.widgets.painting import Painting, Row, Span, centred, heading
 FIGURES = 14
 """Cells of the longest figure beside a bar."""
 PID, USER, MEMORY, WHOSE = 9, 12, 11, 22
+"""Columns of the processes, with the gap behind each; the last grows with the terminal."""
 TROUBLE = {"info": "dim", "warning": "warn", "error": "bad"}
 
 
@@ -85,21 +86,19 @@ def card_rows(gpu: Gpu, jobs: Mapping[int, Job], width: int) -> list[Row]:
     rows += pairs(gauges_of(gpu), width, FIGURES)
     if not gpu.processes:
         return [*rows, [Span("  nobody computes on it", "dim")], []]
-    rows.append([Span("  " + _cells(*machine.PROCESS_HEAD), "faint")])
+    wide = WHOSE + max(0, width - 78) // 3
+    pid, user, memory, whose, name = (cell.lower() for cell in machine.PROCESS_HEAD)
+    head = fit(pid, PID) + fit(user, USER) + fit(memory, MEMORY) + fit(whose, wide) + name
+    rows.append([Span("  " + head, "faint")])
     for process in gpu.processes:
         pid, user, memory, whose, name = machine.process_cells(process, jobs)
         tone = "warn" if process.job is None else "accent"
         rows.append([
-            Span("  " + fit(pid, PID) + fit(user, USER) + fit(memory, MEMORY)),
-            Span(fit(whose, WHOSE), tone),
-            Span(fit(name, width - 2 - PID - USER - MEMORY - WHOSE), "dim"),
+            Span("  " + fit(pid, PID) + fit(user, USER - 1) + " " + fit(memory, MEMORY)),
+            Span(fit(whose, wide - 2) + "  ", tone),
+            Span(fit(name, width - 2 - PID - USER - MEMORY - wide), "dim"),
         ])  # fmt: skip
     return [*rows, []]
-
-
-def _cells(pid: str, user: str, memory: str, whose: str, name: str) -> str:
-    cells = (fit(pid, PID), fit(user, USER), fit(memory, MEMORY), fit(whose, WHOSE), name)
-    return "".join(cells).lower()
 
 
 def host_rows(host: Host, width: int) -> list[Row]:

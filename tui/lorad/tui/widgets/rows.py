@@ -135,12 +135,16 @@ def _figures(job: Job, found: Columns, tone: str) -> Row:
         full, rest = bar(share(job), found.bar)
         row += [Span(full, look), Span(rest + "  ", "faint")]
     ended = isinstance(job.status, Ended)
+    # Where there is no room for the loss, that it is no number must be seen all the same.
+    trend = sparkline(job.progress.trend, found.trend)
+    if job.progress.loss_nonfinite and not found.loss:
+        trend = "NaN"
     percent = "" if job.max_train_steps is None else f"{share(job):.0%}"
     cells = (
         (percent, found.share, tone),
         (steps(job), found.steps, tone),
         (loss(job), found.loss, tone),
-        (sparkline(job.progress.trend, found.trend), found.trend, "dim" if ended else look),
+        (trend, found.trend, "dim" if ended else look),
         ("" if ended else figure(job.progress.images_per_second, 3), found.rate, tone),
         ("" if ended else duration(job.progress.eta_seconds), found.eta, tone),
         (f"{job.priority:+d}" if job.priority else "", found.priority, tone),

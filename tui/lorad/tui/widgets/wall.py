@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
+from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
@@ -83,12 +85,23 @@ class SampleWall(Gallery, can_focus=True):
         """How large the pictures are and which are in view."""
         browse = self._browse
         lines = max(SMALLEST, min(LARGEST, (height - 1) // max(1, len(browse.prompts)) - 2))
-        cells = max(1, min(width - 2, lines * 2))
+        cells, lines = self._tile_size(lines)
+        cells = max(1, min(width - 2, cells))
         columns = max(1, min(len(browse.steps), width // (cells + 2)))
         rows = max(1, min(len(browse.prompts), (height - 1) // (lines + 2)))
         self._first = scrolled(self._first, columns, len(browse.steps), browse.column())
         self._top = scrolled(self._top, rows, len(browse.prompts), browse.place)
         self._tiles = (cells, lines, columns, rows)
+
+    def _tile_size(self, lines: int) -> tuple[int, int]:
+        """Cells and lines for the tallest of these pictures, of at most so many lines.
+
+        One that is wider than tall gets as much room as a square one.
+        """
+        shapes = (one.thumb_height / max(1, one.thumb_width) for one in self._pictures.values())
+        shape = min(4.0, max(0.25, max(shapes, default=1.0)))
+        cells = round(2 * lines / (math.sqrt(shape) if shape < 1 else shape))
+        return cells, max(1, min(lines, round(cells / 2 * shape)))
 
     def _names(self, steps: tuple[int, ...], cells: int) -> Row:
         """Over each column its step."""
@@ -98,6 +111,8 @@ class SampleWall(Gallery, can_focus=True):
             text = " · ".join(filter(None, [f"step {shown}", browse.name(shown)]))
             if here and browse.instead is not None:
                 text = f"⇄ {text}"
+            if cell_len(text) > cells:
+                text = text.replace("step ", "")
             row.append(Span(f"  {fit(text, cells)}", "accent" if here else "dim"))
         return row
 

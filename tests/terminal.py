@@ -30,7 +30,12 @@ class Terminal:
     @property
     def text(self) -> str:
         """Everything written so far, escape sequences and all."""
-        return b"".join(self._chunks).decode(errors="replace")
+        return self.data.decode(errors="replace")
+
+    @property
+    def data(self) -> bytes:
+        """The same, byte for byte."""
+        return b"".join(self._chunks)
 
     def send(self, keys: str) -> None:
         """Type."""
@@ -43,7 +48,9 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
         os.close(self._slave)
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        """Ends when all is read and nobody has the other end any more."""
+        self.reader.start()
         return self
 
     def _read(self) -> None:

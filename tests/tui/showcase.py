@@ -56,6 +56,7 @@ from lorad.shared.messages import (
     Metric,
     Note,
     NoteAdded,
+    PauseJob,
     Point,
     PointsAdded,
     RecipeText,
@@ -253,8 +254,8 @@ class Showcase(FakeLink):
 
     def __init__(self, hostile: str = "") -> None:
         say = self.say = Words(hostile)
-        reply = reply_of(say)
-        super().__init__(status_reply=reply)
+        self.status_reply = reply_of(say)
+        super().__init__(status_reply=self.status_reply)
         self.columns = curve(412, broken=range(150, 171))
         self.lines = {
             "learning_rate": [column(step, 1e-4 * (1 - step / 700)) for step in range(2, 413, 2)],
@@ -337,8 +338,11 @@ def main() -> None:
     getpass.getuser = lambda: "anna"
     from lorad.tui.app import LoradApp
 
-    hostile = Path(sys.argv[1]).read_text() if len(sys.argv) > 1 else ""
-    LoradApp(Showcase(hostile), 3).run()
+    hostile = Path(sys.argv[1]).read_bytes().decode() if len(sys.argv) > 1 else ""
+    link = Showcase(hostile)
+    link.answers[PauseJob] = link.say("It cannot be paused.")
+    LoradApp(link, 3, hosts={"": link, link.say("gpu1"): FakeLink()}).run()
+    print("asked for", *sorted({type(one).__name__ for one in link.asked}))
 
 
 if __name__ == "__main__":

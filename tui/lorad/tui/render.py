@@ -115,7 +115,7 @@ def plain_groups(status: Status) -> str:
         its = [job for job in status.jobs if job.group == group.name]
         rows.append(
             (
-                group.name,
+                clean_line(group.name),
                 str(group.slots or "-"),
                 str(sum(job.process is not None for job in its)),
                 str(sum(isinstance(job.status, Queued) for job in its)),

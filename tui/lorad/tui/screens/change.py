@@ -163,7 +163,9 @@ class CopyScreen(ChangeScreen):
 
     def above(self) -> ComposeResult:
         """The new name."""
-        self._free = free_name(self._job.name, {j.name for j in self.lorad.mirror.jobs.values()})
+        # A field shows what is in it as it is.
+        name = clean_line(self._job.name)
+        self._free = free_name(name, {j.name for j in self.lorad.mirror.jobs.values()})
         note = "Several values, with commas between them, make a job each."
         yield Static(note, classes="quiet", markup=False)
         with Horizontal(classes="row"):

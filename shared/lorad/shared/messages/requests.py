@@ -268,6 +268,3 @@ AnyRequest = (
     | HashFile
     | ShutDown
 )
-
-READING = ()
-"""Requests that change nothing: nothing to remember of them."""

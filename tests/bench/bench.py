@@ -108,12 +108,28 @@ def commands(folder: Path) -> str:
     after, seconds = process.cpu_times(), time.monotonic() - began
     share = (after.user + after.system - before.user - before.system) / seconds
     rss = process.memory_info().rss / 1e6
+    viewer = idle_viewer(daemon)
     daemon.stop()
     return (
         f"up {up:.2f} s, status --json {status:.3f} s, version {version:.3f} s,"
         f" first paint {paint:.2f} s;"
-        f" daemon idle {rss:.0f} MB, {share:.2%} of a core"
+        f" daemon idle {rss:.0f} MB, {share:.2%} of a core; {viewer}"
     )
+
+
+def idle_viewer(daemon: Daemon) -> str:
+    """What a dashboard costs on which nothing happens but the gauges."""
+    with Terminal([LORAD], daemon.env, 160, 50) as terminal:
+        eventually(lambda: "small" in terminal.text, 20)
+        time.sleep(5)
+        process = psutil.Process(terminal.process.pid)
+        before, used, began = len(terminal.data), process.cpu_times(), time.monotonic()
+        time.sleep(20)
+        after, seconds = process.cpu_times(), time.monotonic() - began
+        share = (after.user + after.system - used.user - used.system) / seconds
+        rate = (len(terminal.data) - before) / seconds / 1024
+        rss = process.memory_info().rss / 1e6
+    return f"dashboard idle {rss:.0f} MB, {rate:.2f} KiB/s, {share:.2%} of a core"
 
 
 def call(daemon: Daemon, *words: str) -> None:

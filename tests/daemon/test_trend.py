@@ -98,7 +98,8 @@ def queue() -> Queue:
     """On a store in memory; nothing is started and nobody listens."""
     store = Store(":memory:")
     events = Events(SimpleNamespace(send_multipart=lambda *frames: None), "e")
-    return Queue(None, store, events, None, None)  # type: ignore[arg-type]
+    gauges = SimpleNamespace(newest=SimpleNamespace(gpus=[]))
+    return Queue(None, store, events, None, gauges)  # type: ignore[arg-type]
 
 
 def added(queue: Queue) -> Job:
@@ -112,7 +113,7 @@ def test_each_batch_of_points_goes_on_with_it(
     job = added(queue)
     losses = [1.0 / step for step in range(1, 41)]
     # No look at the older points for it.
-    monkeypatch.setattr(queue.store, "losses", None)
+    monkeypatch.setattr(queue.store, "point_rows", None)
     for first in range(0, 40, 5):
         pairs = enumerate(losses[first : first + 5], first + 1)
         job = queue.note_points(job, [point(step, loss) for step, loss in pairs])

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from support import eventually
+from terminal import bare
 
 GOLDEN = Path(__file__).parent / "golden"
 SHOWCASE = Path(__file__).parent / "showcase.py"
@@ -50,7 +51,7 @@ class Tmux:
             [*self._server, "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]),
              *command, *settings, sys.executable, str(SHOWCASE)],
             check=True, cwd=folder,
-            env={key: value for key, value in os.environ.items() if key != "TMUX"},
+            env=bare(os.environ),
         )  # fmt: skip
 
     def press(self, keys: str) -> None:

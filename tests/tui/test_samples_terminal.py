@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support import eventually
-from terminal import Terminal
+from terminal import Terminal, bare
 
 TESTS = Path(__file__).parent.parent
 PROGRAM = """
@@ -130,9 +130,8 @@ class Tmux:
     def __init__(self, folder: Path, command: str) -> None:
         self._server = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
         size = ["-x", "120", "-y", "32"]
-        environment = {key: value for key, value in os.environ.items() if key != "TMUX"}
         subprocess.run(
-            [*self._server, "new-session", "-d", *size, command], check=True, env=environment
+            [*self._server, "new-session", "-d", *size, command], check=True, env=bare(os.environ)
         )
 
     def send(self, key: str) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from support import Daemon
+from terminal import bare
 
 PROGRAM = """
 import signal, sys
@@ -44,7 +45,12 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            env={
+                **bare(os.environ),
+                "TERM": "xterm-256color",
+                "COLORTERM": "truecolor",
+                **environment,
+            },
             start_new_session=True,
         )
         os.close(slave)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from support import eventually, small_recipe
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList, TextArea
+from textual.widgets import Input, OptionList, TabbedContent, TextArea
 from tui.driving import drive, settle, text_of
 from tui.fakes import FakeLink, job
 
@@ -26,6 +26,7 @@ from lorad.shared.messages import (
     RecipeText,
 )
 from lorad.shared.recipe import parse_recipe
+from lorad.tui.screens.add import FIRST
 from lorad.tui.screens.main import MainScreen
 from lorad.tui.widgets import checking
 from lorad.tui.widgets.tick import Tick
@@ -57,8 +58,12 @@ def form(link: FakeLink, sources: int, act: Act) -> None:
     """Open the form at its first, second (1) or third (2) source."""
 
     async def go(pilot: Pilot[int]) -> None:
-        await pilot.press("a", *["ctrl+t"] * sources)
-        await settle(pilot)
+        for key in ("a", *["ctrl+t"] * sources):
+            await pilot.press(key)
+            await settle(pilot)
+        tabs = pilot.app.screen.query_one(TabbedContent)
+        while tabs.active != list(FIRST)[sources]:
+            await asyncio.sleep(0.05)
         await act(pilot)
 
     drive(link, go)

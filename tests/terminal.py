@@ -11,7 +11,8 @@ import subprocess
 import termios
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -91,3 +92,36 @@ class Terminal:
                 self.process.kill()
                 self.process.wait()
         self.hang_up()
+
+
+class Tmux:
+    """A command in a tmux of its own, ended with the block."""
+
+    def __init__(self, folder: Path, size: tuple[int, int], command: Sequence[str]) -> None:
+        self._server = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
+        columns, rows = map(str, size)
+        subprocess.run(
+            [*self._server, "new-session", "-d", "-x", columns, "-y", rows, *command],
+            check=True, cwd=folder, env=bare(os.environ),
+        )  # fmt: skip
+
+    def press(self, keys: str) -> None:
+        """These, with spaces between."""
+        for key in keys.split():
+            subprocess.run([*self._server, "send-keys", key], check=True)
+
+    def capture(self, *options: str) -> str:
+        """What its pane shows."""
+        command = [*self._server, "capture-pane", "-p", *options]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        subprocess.run([*self._server, "kill-server"], check=False)

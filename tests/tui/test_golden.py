@@ -9,15 +9,13 @@ import difflib
 import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support import eventually
-from terminal import bare
+from terminal import Tmux
 
 GOLDEN = Path(__file__).parent / "golden"
 SHOWCASE = Path(__file__).parent / "showcase.py"
@@ -38,44 +36,13 @@ SCREENS: dict[str, tuple[str, str, str]] = {
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="no tmux here")
 
 
-class Tmux:
-    """The showcase in a tmux of its own."""
-
-    def __init__(self, folder: Path, size: tuple[int, int], settings: tuple[str, ...]) -> None:
-        self._server = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
-        (folder / "pictures").mkdir()
-        for name in ("foxes.toml", "otters.toml"):
-            (folder / name).write_text('name = "x"\n')
-        command = ["env", "-u", "NO_COLOR", "COLORTERM=truecolor", "TZ=UTC", "TERM=tmux-256color"]
-        subprocess.run(
-            [*self._server, "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]),
-             *command, *settings, sys.executable, str(SHOWCASE)],
-            check=True, cwd=folder,
-            env=bare(os.environ),
-        )  # fmt: skip
-
-    def press(self, keys: str) -> None:
-        for key in keys.split():
-            subprocess.run([*self._server, "send-keys", key], check=True)
-
-    def capture(self, *options: str) -> str:
-        command = [*self._server, "capture-pane", "-p", *options]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    def shown(self) -> str:
-        return "".join(f"{line.rstrip()}\n" for line in self.capture().splitlines())
-
-    def close(self) -> None:
-        subprocess.run([*self._server, "kill-server"], check=False)
-
-
-@contextmanager
-def tmux(folder: Path, size: tuple[int, int], *settings: str) -> Iterator[Tmux]:
-    running = Tmux(folder, size, settings)
-    try:
-        yield running
-    finally:
-        running.close()
+def showcase(folder: Path, size: tuple[int, int], *settings: str) -> Tmux:
+    """The showcase in a tmux."""
+    (folder / "pictures").mkdir()
+    for name in ("foxes.toml", "otters.toml"):
+        (folder / name).write_text('name = "x"\n')
+    command = ["env", "-u", "NO_COLOR", "COLORTERM=truecolor", "TZ=UTC", "TERM=tmux-256color"]
+    return Tmux(folder, size, [*command, *settings, sys.executable, str(SHOWCASE)])
 
 
 def walk(running: Tmux, look: Callable[[str], None]) -> None:
@@ -92,12 +59,16 @@ def walk(running: Tmux, look: Callable[[str], None]) -> None:
             eventually(lambda texts=texts: texts[0] not in running.capture(), 30)
 
 
+def shown_by(running: Tmux) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in running.capture().splitlines())
+
+
 def at_rest(running: Tmux) -> str:
     """What is shown once nothing changes any more."""
     shown = [""]
 
     def same() -> bool:
-        shown.append(running.shown())
+        shown.append(shown_by(running))
         return len(shown) > 5 and len(set(shown[-5:])) == 1
 
     eventually(same, 30)
@@ -113,11 +84,11 @@ def test_every_screen_looks_as_it_did(size: tuple[int, int], tmp_path: Path) -> 
         if os.environ.get("LORAD_GOLDEN"):
             path.write_text(at_rest(running))
         wanted = path.read_text()
-        if running.shown() != wanted and (found := at_rest(running)) != wanted:
+        if shown_by(running) != wanted and (found := at_rest(running)) != wanted:
             lines = difflib.unified_diff(wanted.splitlines(), found.splitlines(), name, "found")
             wrong.append("\n".join(lines))
 
-    with tmux(tmp_path, size) as running:
+    with showcase(tmp_path, size) as running:
         walk(running, look)
     assert not wrong, "\n".join(wrong)
 
@@ -149,6 +120,6 @@ def test_no_colour_that_the_terminal_is_not_to_have(
         # Also without colours it can be seen which job is meant.
         cursors[name] = bool(re.search(r"\x1b\[[\d;]*(7|4\d|10\d)m", coloured))
 
-    with tmux(tmp_path, (120, 40), *settings) as running:
+    with showcase(tmp_path, (120, 40), *settings) as running:
         walk(running, look)
     assert all(cursors[name] for name in ("queue", "compare", "new", "palette"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import eventually
-from terminal import Terminal, bare
+from terminal import Terminal, Tmux
 
 TESTS = Path(__file__).parent.parent
 PROGRAM = """
@@ -126,48 +125,28 @@ def test_a_late_answer_moves_nothing(tmp_path: Path) -> None:
 # -- tmux --------------------------------------------------------------------------------------
 
 
-class Tmux:
-    def __init__(self, folder: Path, command: str) -> None:
-        self._server = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
-        size = ["-x", "120", "-y", "32"]
-        subprocess.run(
-            [*self._server, "new-session", "-d", *size, command], check=True, env=bare(os.environ)
-        )
-
-    def send(self, key: str) -> None:
-        subprocess.run([*self._server, "send-keys", key], check=True)
-
-    def capture(self, *options: str) -> str:
-        command = [*self._server, "capture-pane", "-p", *options]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    def close(self) -> None:
-        subprocess.run([*self._server, "kill-server"], check=False)
-
-
 @pytest.fixture
 def tmux(tmp_path: Path, program: Path) -> Iterator[Tmux]:
     if shutil.which("tmux") is None:
         pytest.skip("no tmux here")
-    command = f"env -u NO_COLOR COLORTERM=truecolor {sys.executable} {program}"
-    running = Tmux(tmp_path, command)
-    yield running
-    running.close()
+    command = ["env", "-u", "NO_COLOR", "COLORTERM=truecolor", sys.executable, str(program)]
+    with Tmux(tmp_path, (120, 32), command) as running:
+        yield running
 
 
 def test_in_tmux_the_wall_is_as_it_is_drawn(tmux: Tmux) -> None:
     eventually(lambda: "▀▀" in tmux.capture(), 20)
-    tmux.send("s")
+    tmux.press("s")
     eventually(lambda: "4 of 4" in tmux.capture() and tmux.capture().count("▀▀▀▀▀▀▀▀") >= 40, 20)
     rows = tmux.capture().splitlines()
     golden = (Path(__file__).parent / "wall.golden").read_text().splitlines()
     assert [row.rstrip() for row in rows[1:]] == golden
     coloured = tmux.capture("-e")
     assert "\x1b[38;2;90;180;30m\x1b[48;2;90;180;30m▀" in coloured
-    tmux.send("h")
-    tmux.send("Enter")
+    tmux.press("h")
+    tmux.press("Enter")
     eventually(lambda: "seed 1 · 64x64 · /out/a.png" in tmux.capture(), 20)
     eventually(lambda: "48;2;20;40;60" in tmux.capture("-e"), 20)
-    tmux.send("b")
+    tmux.press("b")
     eventually(lambda: "step 0 · base in place of 60" in tmux.capture(), 20)
     assert "48;2;20;40;60" not in tmux.capture("-e")

@@ -70,6 +70,11 @@ def with_selected(mirror: Mirror, job_id: int | None) -> Mirror:
     return replace(mirror, detail=detail, seqs=seqs)
 
 
+def _detail_of(mirror: Mirror, job_id: int) -> Detail | None:
+    """What is known of a job, if it is still the one that is looked at."""
+    return mirror.detail if mirror.detail is not None and mirror.detail.id == job_id else None
+
+
 def with_chart(
     mirror: Mirror,
     job_id: int,
@@ -78,8 +83,8 @@ def with_chart(
     metrics: tuple[Metric, ...] = MAIN_METRICS,
 ) -> Mirror:
     """The curves as the daemon draws them together; the newest point for the figures beside."""
-    detail = mirror.detail
-    if detail is None or detail.id != job_id:
+    detail = _detail_of(mirror, job_id)
+    if detail is None:
         return mirror
     curves = {metric: Curve(tuple(columns)) for metric, columns in chart.lines.items()}
     point = newest[-1] if newest else detail.newest
@@ -89,8 +94,8 @@ def with_chart(
 
 def with_points(mirror: Mirror, job_id: int, points: Sequence[Point]) -> Mirror:
     """Steps that were missed, as the daemon's store has them."""
-    detail = mirror.detail
-    if detail is None or detail.id != job_id:
+    detail = _detail_of(mirror, job_id)
+    if detail is None:
         return mirror
     for point in points:
         detail = with_point(detail, point)
@@ -99,8 +104,8 @@ def with_points(mirror: Mirror, job_id: int, points: Sequence[Point]) -> Mirror:
 
 def with_validations(mirror: Mirror, job_id: int, looks: Iterable[Validation]) -> Mirror:
     """Looks at what is held out; those that are known stay."""
-    detail = mirror.detail
-    if detail is None or detail.id != job_id:
+    detail = _detail_of(mirror, job_id)
+    if detail is None:
         return mirror
     for look in looks:
         if look.step > detail.curve("validation_loss").last_step:
@@ -110,24 +115,24 @@ def with_validations(mirror: Mirror, job_id: int, looks: Iterable[Validation]) -
 
 def with_notes(mirror: Mirror, job_id: int, notes: Iterable[Note]) -> Mirror:
     """What happened to the job, as the daemon's store has it."""
-    detail = mirror.detail
-    if detail is None or detail.id != job_id:
+    detail = _detail_of(mirror, job_id)
+    if detail is None:
         return mirror
     return replace(mirror, detail=replace(detail, notes=tuple(notes)[-NOTES:]))
 
 
 def with_marks(mirror: Mirror, job_id: int, marks: Iterable[Mark]) -> Mirror:
     """What happened on the job's curves, as the daemon's store has it."""
-    detail = mirror.detail
-    if detail is None or detail.id != job_id:
+    detail = _detail_of(mirror, job_id)
+    if detail is None:
         return mirror
     return replace(mirror, detail=marked(replace(detail, marks=()), *marks))
 
 
 def with_samples(mirror: Mirror, job_id: int, pictures: Iterable[SamplePicture]) -> Mirror:
     """The pictures so far."""
-    detail = mirror.detail
-    if detail is None or detail.id != job_id:
+    detail = _detail_of(mirror, job_id)
+    if detail is None:
         return mirror
     samples = bounded({(picture.step, picture.index): picture for picture in pictures})
     return replace(mirror, detail=replace(detail, samples=samples))
@@ -135,8 +140,8 @@ def with_samples(mirror: Mirror, job_id: int, pictures: Iterable[SamplePicture])
 
 def with_log(mirror: Mirror, job_id: int, log: Log) -> Mirror:
     """A piece of the log: going on where the tail ends, or a new tail."""
-    detail = mirror.detail
-    if detail is None or detail.id != job_id:
+    detail = _detail_of(mirror, job_id)
+    if detail is None:
         return mirror
     tail = detail.log if log.offset == detail.log.next else Tail()
     tail = lengthened(tail, log.text, log.next)
@@ -152,8 +157,8 @@ def back(mirror: Mirror) -> Mirror:
 
 def with_more_samples(mirror: Mirror, job_id: int, pictures: Iterable[SamplePicture]) -> Mirror:
     """Some pictures beside those that are known."""
-    detail = mirror.detail
-    if detail is None or detail.id != job_id:
+    detail = _detail_of(mirror, job_id)
+    if detail is None:
         return mirror
     more = {(picture.step, picture.index): picture for picture in pictures}
     return replace(mirror, detail=replace(detail, samples=bounded({**detail.samples, **more})))

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from lorad.tui.app import LoradApp
 
 
+# Screen declares its breakpoints as attributes of its instances, so they are lists.
+WIDTHS: list[tuple[int, str]] = [(0, "-tiny"), (60, "-narrow"), (100, "-medium"), (160, "-wide")]
+HEIGHTS: list[tuple[int, str]] = [(0, "-short"), (32, "-tall")]
+"""The classes by which app.tcss lays a screen out, from these sizes on."""
+
+
 class LoradScreen(Screen[Any]):
     """Draws mirrors and may wait for answers."""
 
@@ -40,5 +46,4 @@ class LoradScreen(Screen[Any]):
 class Dialogue(ModalScreen[Any], LoradScreen):
     """A box over what is there."""
 
-    # Screen declares this as an attribute of its instances.
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = HEIGHTS

@@ -30,7 +30,7 @@ from lorad.tui.curve import CURVE_COLUMNS
 from lorad.tui.kinds import KINDS
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.mirror import Mirror
-from lorad.tui.screens.base import LoradScreen
+from lorad.tui.screens.base import HEIGHTS, WIDTHS, LoradScreen
 from lorad.tui.screens.comparing import AGAIN_SECONDS, BINDINGS, HINTS, ORDER, Run
 from lorad.tui.widgets.chart import MetricChart
 from lorad.tui.widgets.charts import DEBOUNCE_SECONDS
@@ -52,9 +52,8 @@ class CompareScreen(LoradScreen):
     """Follows some jobs."""
 
     AUTO_FOCUS = "CompareChart"
-    # Screen declares these as attributes of its instances.
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = BINDINGS
 
     def __init__(self, jobs: Sequence[Job]) -> None:

@@ -21,6 +21,7 @@ from lorad.shared.messages import (
 )
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.mirror import MAIN_METRICS, Listing, Mirror, listed, place
+from lorad.tui.screens.base import HEIGHTS, WIDTHS
 from lorad.tui.screens.jobs import JOB_BINDINGS, JobActions
 from lorad.tui.widgets.gauges import Gauges
 from lorad.tui.widgets.header import Header, Hints
@@ -53,9 +54,8 @@ class MainScreen(JobActions):
     """Everything of the selected job beside the queue."""
 
     AUTO_FOCUS = "#queue"
-    # Screen declares these as attributes of its instances.
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "move(1)", "next job", id="queue.down", tooltip="Next job"),
         Binding("k,up", "move(-1)", "previous job", id="queue.up", tooltip="Previous job"),

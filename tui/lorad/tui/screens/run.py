@@ -13,6 +13,7 @@ from lorad.shared.jobs import Job
 from lorad.shared.messages import METRICS, Metric
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.mirror import MAIN_METRICS, Mirror
+from lorad.tui.screens.base import HEIGHTS, WIDTHS
 from lorad.tui.screens.jobs import JOB_BINDINGS, JobActions
 from lorad.tui.widgets.charts import ChartGrid
 from lorad.tui.widgets.header import Header, Hints
@@ -44,9 +45,8 @@ class RunScreen(JobActions):
     """Follows one job."""
 
     AUTO_FOCUS = "MetricChart"
-    # Screen declares these as attributes of its instances.
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     OWN_BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "chart(1)", "next chart", id="run.next", tooltip="Next chart"),
         Binding("shift+tab", "chart(-1)", "previous", id="run.previous", tooltip="Previous chart"),

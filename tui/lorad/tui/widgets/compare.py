@@ -19,6 +19,7 @@ from lorad.tui.widgets.chart import MetricChart
 from lorad.tui.widgets.drawing import cursor_place
 from lorad.tui.widgets.painting import Painting, Row, Span, centred, heading, on_ground
 from lorad.tui.widgets.plot import BRAILLE, dashes
+from lorad.tui.widgets.scrolling import Scrolling
 
 
 class Style(NamedTuple):
@@ -299,7 +300,7 @@ MOST_VALUE = 60
 MOST_KEY = 32
 
 
-class DifferenceTable(Painting, can_focus=True):
+class DifferenceTable(Scrolling, can_focus=True):
     """A line a key, a column a run."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -374,11 +375,3 @@ class DifferenceTable(Painting, can_focus=True):
     def action_aside(self, runs: int) -> None:
         self._first = max(0, self._first + runs)
         self.repaint()
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.action_scroll(3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.action_scroll(-3)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 
 from lorad.tui.format import fit
-from lorad.tui.widgets.painting import Painting, Row, Span, centred, heading
+from lorad.tui.widgets.painting import Row, Span, centred, heading
+from lorad.tui.widgets.scrolling import Scrolling
 
 WORSE = ("error", "traceback", "exception", "out of memory")
 """Words that make a line worth seeing from afar."""
 
 
-class LogView(Painting, can_focus=True):
+class LogView(Scrolling, can_focus=True):
     """Follows the end until somebody scrolls up, and again once they are back there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -27,13 +27,11 @@ class LogView(Painting, can_focus=True):
         Binding("G,end", "bottom", "follow the end", show=False, id="log.bottom"),
     ]
 
-    def __init__(self, title: str = "Log", *, id: str | None = None) -> None:
+    def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._title = title
         self._lines: Sequence[str] = ()
         self._top: int | None = None
         """None: follow."""
-        self._found = ""
 
     def show(self, lines: Sequence[str]) -> None:
         """Draw these lines."""
@@ -51,7 +49,7 @@ class LogView(Painting, can_focus=True):
         top = self._first(room)
         shown = self._lines[top : top + room]
         right = "" if self.following else f"{top + len(shown)} of {len(self._lines)}"
-        head = heading(self._title, right, width, self.has_focus)
+        head = heading("Log", right, width, self.has_focus)
         if not self._lines:
             return [head, *centred([[Span("nothing said yet", "dim")]], width, room)]
         return [head, *(self._row(line, width) for line in shown)]
@@ -59,30 +57,11 @@ class LogView(Painting, can_focus=True):
     def _row(self, line: str, width: int) -> Row:
         lowered = line.lower()
         tone = "bad" if any(word in lowered for word in WORSE) else "dim"
-        text = fit(line, width)
-        at = text.lower().find(self._found) if self._found else -1
-        if at < 0:
-            return [Span(text, tone)]
-        end = at + len(self._found)
-        return [Span(text[:at], tone), Span(text[at:end], "accent+cursor"), Span(text[end:], tone)]
+        return [Span(fit(line, width), tone)]
 
     def _first(self, room: int) -> int:
         last = max(0, len(self._lines) - room)
         return last if self._top is None else min(self._top, last)
-
-    def find(self, text: str) -> bool:
-        """Scroll back to the nearest line with this text, from what is on screen upwards."""
-        self._found = text.lower()
-        room = max(1, self.content_size.height - 1)
-        start = self._first(room)
-        order = [*range(start - 1, -1, -1), *range(len(self._lines) - 1, start - 1, -1)]
-        for number in order if self._found else ():
-            if self._found in self._lines[number].lower():
-                self._top = max(0, number)
-                self._settle(room)
-                return True
-        self.repaint()
-        return False
 
     def action_scroll(self, lines: int) -> None:
         room = max(1, self.content_size.height - 1)
@@ -105,11 +84,3 @@ class LogView(Painting, can_focus=True):
         if self._top is not None and self._top >= len(self._lines) - room:
             self._top = None
         self.repaint()
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.action_scroll(3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.action_scroll(-3)

@@ -12,7 +12,8 @@ from lorad.shared.clean import clean
 from lorad.shared.messages import LogLine
 from lorad.tui.format import fit
 from lorad.tui.logwindow import LogWindow
-from lorad.tui.widgets.painting import Painting, Row, Span, centred, heading
+from lorad.tui.widgets.painting import Row, Span, centred, heading
+from lorad.tui.widgets.scrolling import Scrolling
 
 TONES = {"info": "dim", "warning": "warn", "error": "bad"}
 NEAR = 50
@@ -21,7 +22,7 @@ ASIDE = 20
 """Columns that one key goes to the side."""
 
 
-class LogPages(Painting, can_focus=True):
+class LogPages(Scrolling, can_focus=True):
     """Follows the end until somebody scrolls up, and again once they are back there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -158,11 +159,3 @@ class LogPages(Painting, can_focus=True):
     def on_resize(self, event: events.Resize) -> None:
         super().on_resize(event)
         self._settle()
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.action_scroll(3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.action_scroll(-3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 
 from lorad.shared.clean import clean_line
@@ -15,7 +14,8 @@ from lorad.tui import machine
 from lorad.tui.format import bar, fit
 from lorad.tui.mirror import Mirror
 from lorad.tui.widgets.gauges import NAME, gauges_of, gauges_of_host, pairs
-from lorad.tui.widgets.painting import Painting, Row, Span, centred, heading
+from lorad.tui.widgets.painting import Row, Span, centred, heading
+from lorad.tui.widgets.scrolling import Scrolling
 
 FIGURES = 14
 """Cells of the longest figure beside a bar."""
@@ -24,7 +24,7 @@ PID, USER, MEMORY, WHOSE = 9, 12, 11, 22
 TROUBLE = {"info": "dim", "warning": "warn", "error": "bad"}
 
 
-class MachineView(Painting, can_focus=True):
+class MachineView(Scrolling, can_focus=True):
     """Everything there is to say, in lines that scroll where there are too many."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -69,14 +69,6 @@ class MachineView(Painting, can_focus=True):
     def action_scroll(self, lines: int) -> None:
         self._top = max(0, self._top + lines)
         self.repaint()
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.action_scroll(3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.action_scroll(-3)
 
 
 def card_rows(gpu: Gpu, jobs: Mapping[int, Job], width: int) -> list[Row]:

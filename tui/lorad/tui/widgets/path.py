@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.message import Message
 from textual.widgets import Input
 
 from lorad.shared.clean import clean_line
@@ -59,9 +58,6 @@ class PathInput(Input):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "complete", "complete", id="add.complete"),
     ]
-
-    class Completed(Message):
-        """There may be more than one way to go on."""
 
     def action_complete(self) -> None:
         if found := candidates(self.value):

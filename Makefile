@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench format clean
+.PHONY: help install demo test proof soak check bench format clean
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,7 +21,13 @@ demo: $(READY)  ## Train a LoRA on the shipped model and watch it, in a few minu
 	$(BIN)/lorad demo
 
 test: $(READY)  ## The whole suite, with real sockets, processes and terminals
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m 'not proof'
+
+proof: $(READY)  ## What is promised, repeated until it convinces: kills, faults, every pair of options
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist load -m proof
+
+soak: $(READY)  ## The same, with the counts of a weekend
+	LORAD_SOAK=20 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist load -m proof --timeout 0
 
 check: $(READY)  ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .

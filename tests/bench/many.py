@@ -111,7 +111,7 @@ def checked(recipe: Path, home: Path, count: int) -> float:
     )  # fmt: skip
     seconds = time.perf_counter() - began
     report = json.loads(done.stdout) if done.returncode == 0 else {}
-    if report.get("pictures") != count or report["near_duplicates"]:
+    if report.get("pictures") != count or report["broken"] or report["duplicates"]:
         raise SystemExit(f"not the pictures that were made:\n{done.stdout[:2000]}{done.stderr}")
     return seconds
 

@@ -1,7 +1,8 @@
 """Training beside diffusers' own script, train_text_to_image_lora.py: same work, taken in turn.
 
 The script is not here: `bench.py reference --reference FILE`, with `--runner FILE` for one that
-runs it where torchvision cannot be had.
+runs it where torchvision cannot be had. With train_text_to_image_lora_sdxl.py the model is a tiny
+SDXL of random weights, else the shipped one.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ WARM = 8
 
 RECIPE = """
 name = "beside"
+[model]
+base = "{base}"
 [data]
 path = "{pictures}"
 caption_dropout = 0.0
@@ -78,11 +81,19 @@ class Reference:
     script: Path
     runner: Path | None
 
+    def base(self, folder: Path) -> str:
+        """The model that it trains."""
+        if "sdxl" not in self.script.name:
+            return str(shipped.MODELS["emoji"])
+        from training.tiny import tiny_model  # takes as long as all of diffusers
+
+        return str(tiny_model("sdxl", folder))
+
     def command(self, folder: Path, side: int, **others: object) -> list[str]:
         """The pictures are in `folder`; `others` are the script's options, by their names."""
         runner = [str(self.runner)] if self.runner else []
         options = {
-            "pretrained_model_name_or_path": shipped.MODELS["emoji"],
+            "pretrained_model_name_or_path": self.base(folder),
             "train_data_dir": folder / "pictures",
             "caption_column": "text",
             "resolution": side,
@@ -157,7 +168,10 @@ def rounds(
             if kind == "reference":
                 command = reference.command(folder, side, max_train_steps=steps)
             else:
-                command = lorad(folder, out, side, compiled=kind == "compiled", steps=steps)
+                command = lorad(
+                    folder, out, side, compiled=kind == "compiled", steps=steps,
+                    base=reference.base(folder),
+                )  # fmt: skip
             done.append(take(out, command))
             print(
                 f"  {side}x{side} round {number}, {kind}: {done[-1].step * 1e3:.1f} ms a step,"
@@ -179,14 +193,20 @@ def put_pictures(folder: Path, side: int) -> None:
 
 
 def lorad(
-    folder: Path, out: Path, side: int, *, compiled: bool = False, steps: int | None = None
+    folder: Path,
+    out: Path,
+    side: int,
+    *,
+    compiled: bool = False,
+    steps: int | None = None,
+    base: str = "emoji",
 ) -> list[str]:
     """The real loop, with nobody listening, on a cache of its own."""
     recipe = folder / f"{out.name}.toml"
     recipe.write_text(
         RECIPE.format(
-            pictures="pictures", rank=RANK, steps=steps or STEPS[side], batch=BATCH, side=side,
-            compile=str(compiled).lower(), seed=SEED,
+            base=base, pictures="pictures", rank=RANK, steps=steps or STEPS[side], batch=BATCH,
+            side=side, compile=str(compiled).lower(), seed=SEED,
         )
     )  # fmt: skip
     return [str(HERE / "bare.py"), str(recipe), str(out / "run")]

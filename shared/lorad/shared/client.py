@@ -16,7 +16,6 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any, NamedTuple, Self, overload
 
 import zmq
@@ -109,12 +108,7 @@ class Client:
         """The client itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
 

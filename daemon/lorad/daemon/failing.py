@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 30.0
 """Before the first other try; twice as long before each one after it."""
 MAX_RETRY_SECONDS = 3600.0
+LASTING = "what is wrong with it would be so again"
+"""Why a failure is not tried again, where the run says that it is lasting."""
+
+
+def has_tries(queue: Queue, job: Job) -> bool:
+    """Whether it is to be tried again, and was not as often as it was to be."""
+    leaves = isinstance(job.status, Pausing) or (
+        isinstance(job.status, Finishing) and job.status.outcome == "cancelled"
+    )
+    return not leaves and queue.store.retried(job.id) < job.retries
 
 
 def try_again(queue: Queue, job: Job, reason: str) -> bool:
@@ -22,12 +32,9 @@ def try_again(queue: Queue, job: Job, reason: str) -> bool:
 
     One that was asked to leave is not tried again: nobody waits for it.
     """
-    tried = queue.store.retried(job.id)
-    leaves = isinstance(job.status, Pausing) or (
-        isinstance(job.status, Finishing) and job.status.outcome == "cancelled"
-    )
-    if tried >= job.retries or leaves:
+    if not has_tries(queue, job):
         return False
+    tried = queue.store.retried(job.id)
     seconds = min(RETRY_SECONDS * 2**tried, MAX_RETRY_SECONDS)
     cause = f"try {tried + 1} of {job.retries} after it failed: {reason}"
     with queue.store.transaction():

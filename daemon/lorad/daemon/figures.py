@@ -12,6 +12,7 @@ import msgspec
 from lorad.daemon import trend
 from lorad.daemon.chart import Charts
 from lorad.daemon.events import Events
+from lorad.daemon.pace import Pace
 from lorad.daemon.store import Store
 from lorad.daemon.telemetry import Gauges
 from lorad.shared.errors import RecipeError
@@ -46,6 +47,7 @@ class Figures:
         self.charts = Charts(store)
         self._recipes: dict[int, Recipe] = {}
         self._recent: dict[int, deque[Point]] = {}
+        self._paces: dict[int, Pace] = {}
 
     def publish(self, topic: str, event: Message) -> None:
         """Tell everybody, once what it tells of is on the disk."""
@@ -64,7 +66,7 @@ class Figures:
         finite = [p.loss for p in recent if abs(p.loss) < float("inf")]
         speed = sum(p.images_per_second for p in recent) / len(recent)
         recipe = self.readable(job.id)
-        pace = None if recipe is None else _seconds_per_step(recipe.train, speed)
+        pace = None if recipe is None else self._pace(job, recipe.train, points)
         return self.note(
             job,
             step=points[-1].step,
@@ -77,6 +79,14 @@ class Figures:
             seconds_per_step=pace,
             trend=self._trend(job, points),
         )
+
+    def _pace(self, job: Job, train: Train, points: list[Point]) -> float | None:
+        """Seconds a step with these points, of the process that takes them now."""
+        if job.id not in self._paces:
+            self._paces[job.id] = Pace(job.progress.seconds_per_step)
+        images = train.train_batch_size * train.gradient_accumulation_steps
+        speeds = [point.images_per_second for point in points]
+        return self._paces[job.id].note([images / speed for speed in speeds if speed > 0])
 
     def _trend(self, job: Job, points: list[Point]) -> trend.Trend:
         """With these points; of a run that an older lorad began, from all that it took."""
@@ -136,12 +146,8 @@ class Figures:
     def forget(self, job_id: int) -> None:
         """Drop what is kept in memory of a job."""
         self._recent.pop(job_id, None)
+        self._paces.pop(job_id, None)
         self._recipes.pop(job_id, None)
-
-
-def _seconds_per_step(train: Train, speed: float) -> float | None:
-    """At this many images a second."""
-    return train.train_batch_size * train.gradient_accumulation_steps / speed if speed else None
 
 
 def _seconds_left(job: Job, step: int, pace: float | None) -> float | None:

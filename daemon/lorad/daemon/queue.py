@@ -10,7 +10,7 @@ from lorad.daemon import scheduler
 from lorad.daemon.board import Need, Now, memory_held
 from lorad.daemon.chart import mark_of
 from lorad.daemon.events import Events
-from lorad.daemon.failing import stop_group, try_again
+from lorad.daemon.failing import LASTING, has_tries, stop_group, try_again
 from lorad.daemon.figures import Figures
 from lorad.daemon.statuses import status_after, wants_cancel
 from lorad.daemon.store import Store
@@ -18,6 +18,7 @@ from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges
 from lorad.daemon.terms import refuse_too_few, refuse_too_wide
 from lorad.daemon.why import why
+from lorad.shared.clean import clean_line
 from lorad.shared.endpoints import Home
 from lorad.shared.errors import LoradError, RecipeError
 from lorad.shared.jobs import (
@@ -170,11 +171,13 @@ class Queue(Figures):
     def _start(self, job: Job, gpus: tuple[str, ...]) -> None:
         attempt = self.store.begin_attempt(job.id)
         try:
-            process = self.supervisor.spawn(attempt, gpus)
+            named = {"LORAD_GROUP": job.group, "LORAD_JOB_NAME": clean_line(job.name)}
+            process = self.supervisor.spawn(attempt, gpus, named)
         except OSError as error:
             self._fail_unstarted(job, f"Its process could not be started: {error}.")
             return
         self._recent.pop(job.id, None)
+        self._paces.pop(job.id, None)
         try:
             self.change(job, "start", actor="scheduler", process=process)
         except LoradError:
@@ -268,6 +271,8 @@ class Queue(Figures):
         if outcome == "failed" and ending.retryable and try_again(self, job, reason):
             self.forget(job.id)
             return
+        if outcome == "failed" and not ending.retryable and has_tries(self, job):
+            reason = f"{reason.rstrip('.')}. It is not tried again: {LASTING}."
         if isinstance(job.status, Pausing) and outcome == "yielded":
             reason = job.status.cause
         elif outcome == "yielded" and not wants_cancel(job):

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 LAUNCHERS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "PMI_RANK")
 """What torchrun and srun leave behind; with it accelerate waits for other processes."""
 
+NAMELESS: Mapping[str, str] = {}
+
 
 class Supervisor:
     """Knows each run's process by a descriptor that turns readable when it is gone.
@@ -41,8 +43,13 @@ class Supervisor:
         """What to poll, and the job behind each."""
         return self._watched
 
-    def spawn(self, attempt: Attempt, gpus: tuple[str, ...]) -> Process:
-        """Begin a run; it asks for its task over the socket."""
+    def spawn(
+        self, attempt: Attempt, gpus: tuple[str, ...], named: Mapping[str, str] = NAMELESS
+    ) -> Process:
+        """Begin a run; it asks for its task over the socket.
+
+        `named` is what its environment says of the job besides, for whatever the run starts.
+        """
         folder = self._home.run_folder(attempt.job_id)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._home.log(attempt.job_id).open("ab") as output:
@@ -50,7 +57,7 @@ class Supervisor:
                 # -P: nothing in the working folder can stand in for a library.
                 [sys.executable, "-P", "-m", "lorad.daemon.run"],
                 cwd=folder,
-                env=self._environment(attempt, gpus),
+                env={**self._environment(attempt, gpus), **named},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -24,6 +24,7 @@ from lorad.shared.messages import (
     GetRecipe,
     GetStatus,
     GetUndo,
+    HoldJob,
     JobRemoved,
     MoveJob,
     PauseJob,
@@ -37,6 +38,21 @@ from lorad.shared.messages import (
 from lorad.shared.recipe import parse_recipe
 
 from .scripted import RECIPE, Make, add, said
+
+FAR = """
+def train(task, line, looking=None):
+    line.report(ReadyReport(step=1, last_step=40), *(point(step) for step in range(1, 31)))
+    told = False
+    while line.wanted == "run":
+        for order in line.orders():
+            say(task, "length", order.recipe.train.max_train_steps)
+        if (pathlib.Path(task.folder) / "go").exists() and not told:
+            told = True
+            line.report(*(point(step) for step in range(31, 61)))
+        time.sleep(0.01)
+    return "yielded"
+"""
+"""Takes half of its steps when a file says so."""
 
 
 def stashed(daemon: Daemon, folder: Path, count: int) -> list[Job]:
@@ -209,9 +225,57 @@ def test_what_ran_meanwhile_is_refused_and_what_was_before_it_is_next(
     client.ask(SetJob(id=job.id, changes={"learning_rate": "0.25"}))
     client.ask(ResumeJob(id=job.id))
     daemon.wait_state(job.id, "running")
-    for what in ("resumed", "changed"):
-        why = f"that job {job.id} (a) was {what}: job {job.id} was started since."
-        assert why in refused(client, Undo())
+    why = f"that job {job.id} (a) was resumed: job {job.id} was started since."
+    assert why in refused(client, Undo())
+    assert client.ask(Undo()).said == f"job {job.id} (a) was changed", "a run takes that too"
+
+
+def test_a_recipe_is_as_it_was_also_of_a_job_that_runs(make: Make, tmp_path: Path) -> None:
+    daemon = make()
+    job = daemon.wait_step(add(daemon, tmp_path, "max_train_steps = 40").id, 1)
+    client = daemon.client()
+    client.ask(
+        Batch(
+            requests=[
+                SetJob(id=job.id, changes={"learning_rate": "0.25"}),
+                HoldJob(id=job.id),  # is no edit: nothing of it is taken back
+            ]
+        )
+    )
+    eventually(lambda: "change 0.25 1" in said(job), 20)
+    assert client.ask(GetUndo()).said == f"job {job.id} (a) was changed"
+    assert [one.state for one in client.ask(Undo()).jobs] == ["held"]
+    eventually(lambda: "change 0.5 2" in said(job), 20)
+    assert daemon.job(job.id).state == "held"
+    client.ask(SetJob(id=job.id, changes={"learning_rate": "0.125"}))
+    client.ask(CancelJob(id=job.id))
+    daemon.wait_state(job.id, "cancelled")
+    assert f"job {job.id} ended since: it is cancelled." in refused(client, Undo())
+    recipe = parse_recipe(client.ask(GetRecipe(id=job.id)).recipe)
+    assert recipe.train.learning_rate == 0.125
+
+
+def test_a_run_is_not_ended_by_taking_back_its_length(make: Make, tmp_path: Path) -> None:
+    daemon = make(FAR)
+    job = daemon.wait_step(add(daemon, tmp_path, "max_train_steps = 40").id, 30)
+    client = daemon.client()
+    client.ask(SetJob(id=job.id, changes={"max_train_steps": "90"}))
+    eventually(lambda: "length 90" in said(job), 20)
+    (Path(job.folder) / "go").touch()
+    daemon.wait_step(job.id, 60)
+    assert f"job {job.id} is at step 60, past the 40 that it had." in refused(client, Undo())
+    assert daemon.job(job.id).max_train_steps == 90
+
+
+def test_many_that_were_added_at_once_go_in_one_line(make: Make, tmp_path: Path) -> None:
+    daemon = make()
+    (job,) = stashed(daemon, tmp_path, 1)
+    client = daemon.client()
+    copies = [CopyJob(id=job.id, stash=True, name=f"b{n}") for n in range(6)]
+    client.ask(Batch(requests=copies))
+    assert client.ask(Undo()).said == "jobs 2 to 7 (b0 to b5) were added"
+    told = [line for line in client.ask(GetNews()).happenings if line.event == "undo"]
+    assert [(line.id, line.text) for line in told] == [(0, "jobs 2 to 7 (b0 to b5) were added")]
 
 
 def test_a_removed_job_is_forgotten_when_nothing_brings_it_back(make: Make, tmp_path: Path) -> None:

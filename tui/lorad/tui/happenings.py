@@ -49,6 +49,8 @@ def clock(at: float) -> str:
 
 def sentence(line: Happening) -> str:
     """One line of the list."""
+    if line.event == "undo" and not line.id:
+        return f"Undone: {clean_line(line.text, 400)}"
     name = f" ({clean_line(line.name, 40)})" if line.name else ""
     who = f"Job {line.id}{name}" if line.id else "The daemon"
     what = line.after if line.before != line.after and line.after else line.event

@@ -11,7 +11,7 @@ from lorad.daemon.edited import Edit, Look
 from lorad.daemon.handlers.adding import remove_empty
 from lorad.shared.clean import clean_line
 from lorad.shared.errors import CannotUndo, NothingToUndo, UndoneMeanwhile, UnknownJob
-from lorad.shared.jobs import Job, state_of
+from lorad.shared.jobs import Ended, Finishing, Job, state_of
 from lorad.shared.messages import (
     QUEUE_TOPIC,
     Added,
@@ -55,6 +55,8 @@ DONE_TO: dict[type[AnyRequest], str] = {
     RemoveJob: "removed",
 }
 """What can be taken back of a job without a process, and how sentences call it."""
+OF_RECIPES = frozenset({"changes", "max_train_steps"})
+"""Columns that may change while it runs: a run takes an older recipe as it takes a newer one."""
 NAMED = 5
 """Jobs that a sentence names; the others are counted."""
 
@@ -64,13 +66,15 @@ class Before(NamedTuple):
 
     name: str
     look: Look | None
+    runs: bool
+    """It has a process: of what is done to it only the recipe can be taken back."""
 
 
 # -- keeping -------------------------------------------------------------------------------------
 
 
 def look_before(service: Service, request: AnyRequest) -> dict[int, Before]:
-    """The jobs that the request may change, as they are now; those with a process are no edits."""
+    """The jobs that the request may change, as they are now; of one that runs, its recipe."""
     found = {}
     for one in _each(request):
         if type(one) in DONE_TO and isinstance(one, JobRequest) and not isinstance(one, CopyJob):
@@ -78,8 +82,9 @@ def look_before(service: Service, request: AnyRequest) -> dict[int, Before]:
                 job = service.store.job(one.id)
             except UnknownJob:
                 continue  # the handler says so
-            if job.process is None:
-                found[job.id] = Before(job.name, service.store.look(job.id))
+            runs = job.process is not None
+            if not runs or isinstance(one, SetJob):
+                found[job.id] = Before(job.name, service.store.look(job.id), runs)
     return found
 
 
@@ -102,7 +107,7 @@ def keep_edit(
         elif isinstance(one, JobRequest) and (was := before.get(one.id)) is not None:
             id, name = one.id, was.name
             if was.look is not None and (after := service.store.look(id)) is not None:
-                looks[id] = (was.look, after)
+                looks[id] = (was.look, _recipe_alone(was.look, after) if was.runs else after)
         else:
             continue
         if type(one) in DONE_TO:
@@ -119,11 +124,20 @@ def _each(request: AnyRequest) -> Iterable[AnyRequest]:
     return request.requests if isinstance(request, Batch) else [request]
 
 
+def _recipe_alone(before: Look, after: Look) -> Look:
+    changed = {name: after.columns[name] for name in OF_RECIPES}
+    return Look({**before.columns, **changed}, after.attempts)
+
+
 def _removed(look: Look, when: float) -> Look:
     return Look({**look.columns, "removed": when}, look.attempts)
 
 
 def _sentence(jobs: dict[int, str], word: str) -> str:
+    first, last = min(jobs), max(jobs)
+    if len(jobs) > 2 and last - first == len(jobs) - 1:
+        names = f"{clean_line(jobs[first])} to {clean_line(jobs[last])}"
+        return f"jobs {first} to {last} ({names}) were {word}"
     named = [f"{id} ({clean_line(name)})" for id, name in list(jobs.items())[:NAMED]]
     if len(jobs) > NAMED:
         named.append(f"{len(jobs) - NAMED} more")
@@ -150,9 +164,15 @@ def undo(service: Service, request: Undo, actor: str) -> Undone:
         raise NothingToUndo
     edited = service.store.edited(edit.number)
     for job_id, before, after in edited:
-        if why := _moved_on(service, job_id, before, after):
+        why = _moved_on(service, job_id, before, after) or _too_late(service, edit, job_id, before)
+        if why:
             raise CannotUndo(edit.number, edit.said, why)
+    states = {job_id: _state_now(service, job_id) for job_id, _, _ in edited}
     jobs = [_put_back(service, edit, job_id, before, actor) for job_id, before, _ in edited]
+    if gone := [job_id for (job_id, _, _), job in zip(edited, jobs, strict=True) if job is None]:
+        # One line for all of them: nobody looks for the history of a job that is gone.
+        only = gone[0] if len(gone) == 1 else 0
+        service.store.log_undo(only, states[gone[0]] if only else "", "", edit.said, actor)
     service.store.drop_edit(edit.number)
     return Undone(said=edit.said, jobs=[job for job in jobs if job is not None])
 
@@ -164,7 +184,7 @@ def _moved_on(service: Service, job_id: int, before: Look, after: Look) -> str:
         return f"job {job_id} is forgotten"
     if now.columns["removed"] is not None and "removed" not in after.columns:
         return f"job {job_id} was removed"
-    if now.attempts != after.attempts:
+    if now.attempts != after.attempts and not after.columns.keys() <= OF_RECIPES:
         return f"job {job_id} was started since"
     for column, value in after.columns.items():
         if column == "status":
@@ -175,6 +195,21 @@ def _moved_on(service: Service, job_id: int, before: Look, after: Look) -> str:
             return f"job {job_id} was changed since"
     if after.columns.get("removed") and (writer := _writer(service, job_id)) is not None:
         return f"job {writer} writes to the folder of job {job_id} now"
+    return ""
+
+
+def _too_late(service: Service, edit: Edit, job_id: int, before: Look) -> str:
+    """Why a job cannot have its earlier recipe any more; empty if it can."""
+    if not before.columns.keys() & OF_RECIPES or "removed" in before.columns:
+        return ""
+    job = service.store.job(job_id)
+    if isinstance(job.status, Finishing):
+        return f"job {job_id} takes no step any more"
+    if isinstance(job.status, Ended) and job.status.finished > edit.time:
+        return f"job {job_id} ended since: it is {job.state}"
+    steps = before.columns.get("max_train_steps")
+    if job.process and steps and job.progress.step > steps:
+        return f"job {job_id} is at step {job.progress.step}, past the {steps} that it had"
     return ""
 
 
@@ -196,9 +231,11 @@ def _put_back(service: Service, edit: Edit, job_id: int, before: Look, actor: st
     store.put_back(job_id, before)
     queue.forget_recipe(job_id)
     now = _state_now(service, job_id)
-    store.log_undo(job_id, was, now, edit.said, actor)
     if now:
+        store.log_undo(job_id, was, now, edit.said, actor)
         job = store.job(job_id)
+        if job.process and "changes" in before.columns:
+            store.after_commit(lambda: service.runs.change(job))
         queue.tell(job, "undo")
         return job
     folder = Path(store.folder(job_id))

@@ -11,7 +11,7 @@ from cli.conftest import Lorad
 from cli.test_with_daemon import end_daemon
 
 from lorad.shared.endpoints import Home, find_home
-from lorad.tui.commands._log import Piece, Pieces, Sieve, of_file, only
+from lorad.tui.commands._log import Piece, Pieces, Sieve, Text, of_file, only, sifted
 
 TEXT = "fine\nWARNING: hot\nERROR: broken\n  at line 3\nfine again\nhalf an Err"
 
@@ -41,6 +41,26 @@ def kept(sieve: Sieve, lines: int | None = None, more: str = "") -> str:
 )
 def test_only_lines_that_fit_are_kept(sieve: Sieve, lines: int | None, found: str) -> None:
     assert kept(sieve, lines) == found
+
+
+class Uncopied(str):
+    """A piece that nobody may put behind what came before it: that would copy all of it again."""
+
+    def __radd__(self, other: str) -> str:
+        raise AssertionError("copied again")
+
+
+def test_a_long_line_is_put_together_once(capsys: pytest.CaptureFixture[str]) -> None:
+    parts = [Piece(n * 100, n * 100 + 100, Uncopied("x" * 100)) for n in range(200)]
+    parts.append(Piece(20_000, 20_008, Uncopied("y\nend\nno")))
+    found = "".join(piece.text for piece in sifted(parts, Sieve("info", "xy")))
+    assert found == "x" * 20_000 + "y\n"
+    text = Text()
+    for piece in parts:
+        text.write(piece)
+    text.end()
+    first, *others = capsys.readouterr().out.splitlines()
+    assert (len(first), others) == (4096, ["end", "no"])
 
 
 def test_a_line_that_is_followed_to_its_end_is_one() -> None:

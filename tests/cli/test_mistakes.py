@@ -14,6 +14,7 @@ from cli.conftest import Lorad
         (["statsu"], 2, "There is no verb `statsu`. Did you mean `lorad status`?"),
         (["qqqqqq"], 2, "There is no verb `qqqqqq`. `lorad --help` lists the verbs."),
         (["pause", "abc"], 2, "`abc` is no job number. `lorad status` lists the jobs."),
+        (["pause", "all"], 2, "`all` is no job number. `--all` means all of them."),
         (["pause", "0"], 2, "`0` is no job number."),
         (["status", "²"], 2, "`²` is no job number."),
         (["pause"], 2, "Say the numbers of jobs, or --all."),

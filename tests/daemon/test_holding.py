@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from support import Daemon, eventually
 from lorad.shared.errors import RequestRefused
 from lorad.shared.jobs import Held, Paused
 from lorad.shared.messages import (
+    AddGroup,
     CancelJob,
     HoldJob,
     PauseJob,
@@ -122,3 +125,42 @@ def test_a_checkpoint_when_somebody_asks(make: Make, tmp_path: Path) -> None:
     client.ask(SaveJob(id=job.id))
     eventually(lambda: said(job)[-1] == "save 3")
     assert said(job)[-2] == "hold", "what was saved already is not asked for again"
+
+
+ENVIRONMENT = """
+def train(task, line, looking=None):
+    say(task, os.environ["LORAD_GROUP"], os.environ["LORAD_JOB_NAME"], os.environ["LORAD_JOB_ID"])
+    return EndReport(outcome="done")
+"""
+
+
+def test_what_a_run_starts_knows_whose_it_is(make: Make, tmp_path: Path) -> None:
+    daemon = make(ENVIRONMENT)
+    daemon.client().ask(AddGroup(name="night"))
+    job = add(daemon, tmp_path, group="night")
+    eventually(lambda: said(job) == [f"night a {job.id}"], 20)
+
+
+SLOW = """
+def train(task, line, looking=None):
+    line.report(ReadyReport(step=1, last_step=40), point(1))
+    while line.wanted == "run":
+        for order in line.orders():
+            line.report(PointReport(point=Point(step=2, time=2.0, loss=0.5, learning_rate=1e-3,
+                                                grad_norm=1.0, images_per_second=4.0)))
+            time.sleep(0.5)
+            line.report(SavedReport(step=2))
+        time.sleep(0.01)
+    return "yielded"
+"""
+
+
+def test_who_waits_for_a_checkpoint_is_told_so(make: Make, tmp_path: Path) -> None:
+    daemon = make(SLOW)
+    job = daemon.wait_step(add(daemon, tmp_path).id, 1)
+    saved = subprocess.run(
+        [sys.executable, "-m", "lorad.tui", "save", "1"],
+        env=daemon.env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert saved.stdout == f"Job 1 (a) saved step 2 to {job.folder}.\n"
+    assert saved.stderr == "Job 1 (a) is asked for a checkpoint …\n"

@@ -189,6 +189,7 @@ def test_what_an_epoch_shows(tmp_path: Path) -> None:
     assert (report.pictures_per_epoch, report.steps_per_epoch) == (26, 7)
     assert (report.seconds, report.memory_gib) == (40.0, 3.0)
     lines = report_lines(report)
+    assert "Memory: a GPU should have about 3 GiB free, by estimate" in lines
     assert 'Set: own: 3 pictures, "ohwx" in 3 captions' in lines
     assert "Set: twice: 2 pictures, each 5 times an epoch" in lines
     assert "Set: reg: 20 pictures, for regularisation, 13 an epoch" in lines

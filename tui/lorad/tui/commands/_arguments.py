@@ -66,9 +66,15 @@ def add_ids(parser: argparse.ArgumentParser, or_all: str = "") -> None:
     if not or_all:
         parser.add_argument("ids", metavar="ID", type=job_id, nargs="+", help="a job's number")
         return
-    parser.add_argument("ids", metavar="ID", type=job_id, nargs="*", help="a job's number")
+    parser.add_argument("ids", metavar="ID", type=_not_all, nargs="*", help="a job's number")
     parser.add_argument("--all", action="store_true", help=or_all)
     parser.set_defaults(usage_error=parser.error)
+
+
+def _not_all(text: str) -> int:
+    if text.lower() == "all":
+        raise argparse.ArgumentTypeError(f"`{text}` is no job number. `--all` means all of them.")
+    return job_id(text)
 
 
 def change(text: str) -> tuple[str, str]:

@@ -149,14 +149,36 @@ class Sieve(NamedTuple):
         return self != Sieve("info", "")
 
 
+class Lines:
+    """Whole lines out of pieces: the begun one waits in parts, and is put together once."""
+
+    def __init__(self) -> None:
+        """No line is begun."""
+        self._parts: list[str] = []
+
+    def take(self, text: str) -> list[str]:
+        """The lines that end in this text."""
+        first, *more = text.split("\n")
+        self._parts.append(first)
+        if not more:
+            return []
+        lines = ["".join(self._parts), *more]
+        self._parts = [lines.pop()]
+        return lines
+
+    @property
+    def rest(self) -> str:
+        """The begun line."""
+        return "".join(self._parts)
+
+
 def sifted(pieces: Iterable[Piece], sieve: Sieve, lines: int | None = None) -> Iterator[Piece]:
     """The pieces with only the lines that fit; of those the last `lines`, once all is read."""
-    rest, level, end = "", LEVELS[0], 0
+    lines_of, level, end = Lines(), LEVELS[0], 0
     newest: deque[Piece] = deque(maxlen=lines)
     for piece in pieces:
-        *whole, rest = (rest + piece.text).split("\n")
         kept = []
-        for line in whole:
+        for line in lines_of.take(piece.text):
             level = level_of(line[:LINE_LIMIT], level)
             if fits(line, level, sieve.level, sieve.find):
                 kept.append(f"{line}\n")
@@ -165,6 +187,7 @@ def sifted(pieces: Iterable[Piece], sieve: Sieve, lines: int | None = None) -> I
         else:
             newest.extend(Piece(piece.offset, piece.next, line) for line in kept)
         end = piece.next
+    rest = lines_of.rest
     if rest and fits(rest, level_of(rest[:LINE_LIMIT], level), sieve.level, sieve.find):
         newest.append(Piece(end, end, rest))
     yield from newest
@@ -204,19 +227,18 @@ class Text:
     """Lines, with nothing in them that a terminal would obey."""
 
     def __init__(self) -> None:
-        self.rest = ""
+        self.lines = Lines()
 
     def write(self, piece: Piece) -> None:
         """Whole lines at once; the begun one waits for its end."""
-        *lines, self.rest = (self.rest + piece.text).split("\n")
-        for line in lines:
+        for line in self.lines.take(piece.text):
             print(clean(line, LINE_LIMIT))
         print(end="", flush=True)
 
     def end(self) -> None:
         """The line that has no end."""
-        if self.rest:
-            print(clean(self.rest, LINE_LIMIT))
+        if rest := self.lines.rest:
+            print(clean(rest, LINE_LIMIT))
 
 
 class Json:

@@ -28,6 +28,8 @@ class Order(NamedTuple):
     request: Callable[[int], OneRequest]
     until: Callable[[Job, Job], bool] | None = None
     """Of a job then and now: whether the verb returns; none: what the daemon answered is all."""
+    meanwhile: Callable[[Job], str] | None = None
+    """What is said of a job that is waited for; none: its state."""
 
 
 def reached(state: State) -> Callable[[Job, Job], bool]:
@@ -51,7 +53,7 @@ def steer(args: argparse.Namespace, order: Order, told: Callable[[Job], str] | N
     with connect() as daemon:
         jobs = ask_all(daemon, [order.request(id) for id in whom(args, daemon, order.verb)])
         if order.until and not getattr(args, "no_wait", False):
-            jobs = [wait_for(daemon, job, order.until) for job in jobs]
+            jobs = [wait_for(daemon, job, order.until, order.meanwhile) for job in jobs]
     show(args, jobs, told or sentence)
     return max([0, *(1 for job in jobs if isinstance(job.status, Failed))])
 
@@ -77,6 +79,20 @@ def arrange(
     with connect() as daemon:
         jobs = ask_all(daemon, requests)
     show(args, list({job.id: job for job in jobs}.values()), told)
+    return 0
+
+
+def among_all(
+    args: argparse.Namespace,
+    requests: Sequence[OneRequest],
+    told: Callable[[Job, Sequence[Job]], str],
+) -> int:
+    """As `arrange`, where what came of it is seen only among all jobs."""
+    with connect() as daemon:
+        changed = {job.id: job for job in ask_all(daemon, requests)}
+        jobs = daemon.ask(GetStatus()).jobs
+    now = {job.id: job for job in jobs}
+    show(args, [now.get(id, job) for id, job in changed.items()], lambda job: told(job, jobs))
     return 0
 
 
@@ -112,7 +128,12 @@ def job_of(reply: AnyReply) -> Job:
     return job
 
 
-def wait_for(daemon: Client, then: Job, until: Callable[[Job, Job], bool]) -> Job:
+def wait_for(
+    daemon: Client,
+    then: Job,
+    until: Callable[[Job, Job], bool],
+    meanwhile: Callable[[Job], str] | None = None,
+) -> Job:
     """The job once it is so, or is gone."""
     if until(then, then):
         return then
@@ -124,7 +145,7 @@ def wait_for(daemon: Client, then: Job, until: Callable[[Job, Job], bool]) -> Jo
         if until(then, job) or isinstance(job.status, Ended):
             break
         if job.state != told and not told:
-            say(f"{title(job)} is {job.state} …")
+            say(f"{meanwhile(job) if meanwhile else f'{title(job)} is {job.state}'} …")
         told = job.state
     return job
 

@@ -18,10 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask, and return when the files are there: scripts want to use them next."""
-    order = _steer.Order("save", lambda job_id: SaveJob(id=job_id), _saved)
+    order = _steer.Order("save", lambda job_id: SaveJob(id=job_id), _saved, _asked)
     if args.no_wait:
         return _steer.steer(args, order, lambda job: f"{title(job)} saves after this step.")
     return _steer.steer(args, order, sentence)
+
+
+def _asked(job: Job) -> str:
+    return f"{title(job)} is asked for a checkpoint"
 
 
 def _saved(then: Job, now: Job) -> bool:

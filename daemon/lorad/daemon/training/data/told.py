@@ -84,7 +84,9 @@ def _training(report: DataReport) -> list[tuple[str, str]]:
         ("Steps", f"{report.steps}; time: {time}"),
     ]
     if report.memory_gib is not None:
-        lines.append(("Memory", f"about {report.memory_gib:g} GiB of a card"))
+        lines.append(
+            ("Memory", f"a GPU should have about {report.memory_gib:g} GiB free, by estimate")
+        )
     return lines
 
 

@@ -87,8 +87,9 @@ def test_a_job_with_terms(lorad: Lorad, daemon: Home) -> None:
     )  # fmt: skip
     assert notes[0].startswith("job 2: after 1; not before 20")
     assert notes[0].endswith("; on GPU-fake-0, GPU-fake-1; 2 retries")
-    assert notes[1:3] == [
-        "group night: 0 running",
+    assert notes[1:4] == [
+        "group default: 0 running, 1 waiting",
+        "group night: 0 running, 1 waiting",
         "drained: nothing starts until `lorad drain --end`",
     ]
     assert "group     night\n" in lorad("status", "2").stdout
@@ -123,6 +124,38 @@ def test_draining_begins_and_ends(lorad: Lorad, daemon: Home) -> None:
     told = json.loads(lorad("drain", "--json", "--end").stdout)
     assert (told["schema"], told["draining"]) == (1, False)
     assert "drained" not in lorad("status").stdout
+
+
+def test_a_move_says_where_it_ended(lorad: Lorad, daemon: Home) -> None:
+    for _ in range(3):
+        lorad("add", "mono.toml")
+    assert lorad("move", "1", "9").stdout == "Job 1 (mono) is at place 3 of the 3 that wait.\n"
+    assert lorad("move", "3", "1", "2").stdout == (
+        "Job 3 (mono) is at place 2 of the 3 that wait.\n"
+        "Job 1 (mono) is at place 3 of the 3 that wait.\n"
+    )
+
+
+def test_the_status_lists_what_waits_before_what_ended(lorad: Lorad, daemon: Home) -> None:
+    for _ in range(4):
+        lorad("add", "mono.toml")
+    lorad("cancel", "2")
+    lorad("cancel", "1")
+    lorad("move", "4", "1")
+    lorad("stash", "3")
+    lorad("add", "mono.toml")
+    found = [line.split()[:2] for line in lorad("status").stdout.splitlines()[1:6]]
+    assert found == [
+        ["4", "queued"],
+        ["5", "queued"],
+        ["3", "stashed"],
+        ["1", "cancelled"],
+        ["2", "cancelled"],
+    ]
+    jobs = json.loads(lorad("status", "--json").stdout)["jobs"]
+    turns = {one["id"]: one["turn"] for one in jobs}
+    assert turns[4] == {"kind": "drain", "words": "the queue is drained", "lasting": True}
+    assert turns[1] is None
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,13 @@ def test_groups_stand_below_the_queue_where_there_is_something_to_say() -> None:
         name="night", slots=2, gpus=("GPU-abc", "GPU-x"), paused=True, cause="a\x1bb."
     )
     status = replace(make_status(*queue, gpus=[make_gpu()]), groups=[plain, night])
-    line = "group night: 1 of 2 slots taken, on GPU 0,GPU-x, paused since a␛b"
+    line = "group night: 1 of 2 slots taken, 1 waiting, on GPU 0,GPU-x, paused since a␛b"
     for shown in (render.plain_status(status), _drawn(status, 100, color_system=None)):
         lines = [one.rstrip() for one in shown.splitlines()]
-        assert [one for one in lines if one.startswith("group ")] == [line]
+        assert [one for one in lines if one.startswith("group ")] == [
+            "group default: 0 running",
+            line,
+        ]
         assert "job 4: after 3, 9" in lines
         assert "drained" not in shown
     assert "drained: nothing" in render.plain_status(replace(status, draining=True))
@@ -137,6 +140,23 @@ def test_the_table_fits_the_terminal(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert "30/1000000" in lines[1]
     assert ("─" in lines[1]) == (width > 80)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_narrow_table_keeps_names_and_sets_in_what_wraps(width: int) -> None:
+    progress = Progress(step=123456, loss=0.1, images_per_second=88.4, eta_seconds=1e5)
+    job = make_job(
+        name="portraits of ann", progress=progress, max_train_steps=1_000_000, group="nightly"
+    )
+    failed = make_job(jobs.Failed(finished=1.0, reason="word " * 30), id=4)
+    told = _drawn(make_status(job, failed), width, no_color=True, color_system=None)
+    lines = told.splitlines()
+    assert max(map(len, lines)) <= width
+    assert "portraits o" in lines[1]
+    assert "123456/1000000" in lines[1]
+    assert "img/s" not in lines[0], "less than the name"
+    first = next(n for n, line in enumerate(lines) if line.startswith("job 4: "))
+    assert all(line.startswith("  word") for line in lines[first + 1 : first + 2])
 
 
 def test_markup_in_a_name_is_text() -> None:

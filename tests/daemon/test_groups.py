@@ -11,7 +11,7 @@ import pytest
 from support import Daemon, eventually
 
 from lorad.shared.errors import RequestRefused
-from lorad.shared.jobs import Group, Job, Queued
+from lorad.shared.jobs import Group, Job, Queued, Turn
 from lorad.shared.messages import (
     AddGroup,
     AddJob,
@@ -21,6 +21,7 @@ from lorad.shared.messages import (
     GetStatus,
     Groups,
     GroupsChanged,
+    JobChanged,
     PauseGroup,
     PauseJob,
     RemoveGroup,
@@ -31,9 +32,11 @@ from lorad.shared.messages import (
     ResumeJob,
     SetGroup,
     SetJob,
+    TurnsChanged,
     UpdateJob,
     WhyJob,
 )
+from lorad.tui.totals import totals
 
 from .scripted import RECIPE, add, said, scripted
 
@@ -235,6 +238,79 @@ def test_a_recipe_that_no_lorad_reads_stops_its_group_too(make: Make, tmp_path: 
     daemon.client().ask(EnqueueJob(id=job.id))
     daemon.wait_state(job.id, "failed")
     assert daemon.client().ask(GetStatus()).groups[0].paused
+
+
+def stands(daemon: Daemon, job: Job) -> Turn:
+    """How a status says that a job stands."""
+    (found,) = [one for one in daemon.client().ask(GetStatus()).jobs if one.id == job.id]
+    assert found.turn is not None
+    return found.turn
+
+
+def test_all_say_the_same_of_who_cannot_start(make: Make, tmp_path: Path) -> None:
+    daemon = make(LORAD_FAKE_GPUS="2")
+    client = daemon.client()
+    client.ask(AddGroup(name="night"))
+    client.ask(AddGroup(name="day", slots=1))
+    client.ask(PauseGroup(name="night"))
+    kept = add(daemon, tmp_path, group="night")
+    runs = [add(daemon, tmp_path, group="day"), add(daemon, tmp_path)]
+    for job in runs:
+        daemon.wait_state(job.id, "running")
+    full, next_one = add(daemon, tmp_path, group="day"), add(daemon, tmp_path)
+    after = add(daemon, tmp_path, after=(runs[1].id,))
+    behind = add(daemon, tmp_path, after=(after.id,))
+    large = add(daemon, tmp_path, "gpu_memory_gib = 100")
+    assert stands(daemon, kept) == Turn(kind="group", words="group night is paused", lasting=True)
+    assert stands(daemon, full) == Turn(kind="slots", words="a slot of day")
+    assert why(daemon, full).endswith("It is next."), "who waits for a card is not ahead of it"
+    assert stands(daemon, next_one) == Turn(kind="line")
+    assert why(daemon, next_one).endswith("It is next."), "who is kept out of line is not ahead"
+    assert stands(daemon, after) == Turn(kind="after", words=f"after {runs[1].id}")
+    assert stands(daemon, behind) == Turn(kind="after", words=f"after {after.id}")
+    assert stands(daemon, large) == Turn(
+        kind="size", words="no card here has 100.0 GiB", lasting=True
+    )
+    found = totals(client.ask(GetStatus()).jobs, 2)
+    assert (found.waiting, found.lasting) == (6, 2)
+    end(tmp_path, runs[1], "break")
+    daemon.wait_state(next_one.id, "running")
+    words = f"after {runs[1].id}, which failed"
+    assert stands(daemon, after) == Turn(kind="after", words=words, lasting=True)
+    assert stands(daemon, behind).lasting, "it waits for one that waits for ever"
+    assert f"{runs[1].id} (a), which failed." in why(daemon, after)
+    client.ask(Drain())
+    for job in (kept, full, after):
+        assert stands(daemon, job) == Turn(kind="drain", words="the queue is drained", lasting=True)
+
+
+def test_who_watches_hears_how_those_that_wait_stand(make: Make, tmp_path: Path) -> None:
+    daemon = make(LORAD_FAKE_GPUS="1")
+    client = daemon.client()
+    daemon.wait_state(add(daemon, tmp_path).id, "running")
+    first, second = add(daemon, tmp_path), add(daemon, tmp_path, start_after=time.time() + 2)
+    watch = client.watch("queue/")
+    watch.wait_attached(5)
+
+    def heard() -> dict[int, Turn]:
+        while (event := watch.receive(10)) is not None:
+            if isinstance(event.event, TurnsChanged):
+                return event.event.turns
+        raise AssertionError("nobody said how they stand")
+
+    client.ask(PauseGroup(name="default"))
+    paused = Turn(kind="group", words="group default is paused", lasting=True)
+    assert heard() == {first.id: paused, second.id: paused}
+    client.ask(UpdateJob(id=first.id, retries=1))
+    changed = eventually(lambda: (e := watch.receive(1)) and e.event, 5)
+    assert isinstance(changed, JobChanged)
+    assert changed.job.turn == paused, "a job that is told comes with what is known of it"
+    client.ask(ResumeGroup(name="default"))
+    told = heard()
+    assert told[first.id] == Turn(kind="line")
+    if told[second.id].kind == "time":
+        assert heard() == {second.id: Turn(kind="line")}, "also where nobody changed anything"
+    watch.close()
 
 
 # -- what a job waits for -----------------------------------------------------------------------
@@ -443,7 +519,9 @@ def test_a_mistake_is_not_tried_again(make: Make, tmp_path: Path) -> None:
     job = add(daemon, tmp_path, retries=2)
     daemon.wait_state(job.id, "running")
     end(tmp_path, job, "recipe")
-    assert "There are no pictures in /p." in daemon.wait_state(job.id, "failed").reason
+    reason = daemon.wait_state(job.id, "failed").reason
+    assert "There are no pictures in /p." in reason
+    assert reason.endswith("It is not tried again: what is wrong with it would be so again.")
 
 
 def test_without_retries_a_failure_is_the_end(make: Make, tmp_path: Path) -> None:

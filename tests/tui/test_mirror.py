@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tui.fakes import HOST, at_step, column, job, picture, point, status
 
-from lorad.shared.jobs import Done, Failed, Group, Paused, Queued, Stashed
+from lorad.shared.jobs import Done, Failed, Group, Paused, Queued, Stashed, Turn
 from lorad.shared.messages import (
     Beat,
     Chart,
@@ -22,6 +22,7 @@ from lorad.shared.messages import (
     NoteAdded,
     PointsAdded,
     SampleDrawn,
+    TurnsChanged,
     Validation,
     ValidationAdded,
 )
@@ -253,6 +254,14 @@ def test_groups_come_with_the_status_and_by_themselves() -> None:
     assert (seen.groups, seen.draining) == ((Group(name="default"), night), True)
     seen, needs = apply(seen, "queue/", 1, GroupsChanged(groups=[night], draining=False))
     assert (seen.groups, seen.draining, needs) == ((night,), False, mirror.NOTHING)
+
+
+def test_how_those_that_wait_stand_comes_by_itself() -> None:
+    paused = Turn(kind="group", words="group night is paused", lasting=True)
+    seen, _ = apply(watching(), "queue/", 1, JobChanged(job=job(2, Queued())))
+    seen, needs = apply(seen, "queue/", 2, TurnsChanged(turns={1: paused, 2: paused, 9: paused}))
+    assert {id: one.turn for id, one in seen.jobs.items()} == {1: None, 2: paused}
+    assert needs == mirror.NOTHING
 
 
 def test_a_hole_in_the_queue_asks_for_the_status() -> None:

@@ -25,6 +25,7 @@ from lorad.shared.jobs import (
     Running,
     Starting,
     Stashed,
+    Turn,
 )
 from lorad.shared.messages import (
     Batch,
@@ -41,7 +42,7 @@ from lorad.shared.messages import (
     WhyJob,
 )
 from lorad.tui import format, totals
-from lorad.tui.mirror import Listing, listed, place_in, sifted
+from lorad.tui.mirror import Listing, listed, places, sifted
 from lorad.tui.widgets.queue import QueueList
 from lorad.tui.widgets.rows import columns, sentence
 
@@ -154,7 +155,36 @@ def test_a_filter_has_words_that_must_all_fit() -> None:
 
 def test_a_place_in_line_counts_those_that_wait() -> None:
     listing = listed(Listing(), mapping(*MANY))
-    assert [place_in(listing, listing.jobs[id]) for id in (7, 3)] == [1, 2]
+    assert places(listing) == {7: 1, 3: 2}
+
+
+def test_who_is_kept_out_of_line_has_no_place_and_counts_for_nobody() -> None:
+    paused = Turn(kind="group", words="group night is paused", lasting=True)
+    slot = Turn(kind="slots", words="a slot of day")
+    line = Turn(kind="line")
+    jobs = mapping(
+        job(1, Queued(), turn=paused, group="night"),
+        job(2, Queued(), turn=line),
+        job(3, Queued(), turn=slot, group="day"),
+        job(4, Queued()),
+        job(5, Queued(), turn=slot, group="day"),
+    )
+    listing = listed(Listing(), jobs)
+    assert places(listing) == {2: 1, 3: 1, 4: 2, 5: 2}
+    found = [sentence(one, places(listing).get(one.id, 0)) for one in jobs.values()]
+    assert found == [
+        "group night is paused",
+        "next in line",
+        "next for a slot of day",
+        "2nd in line",
+        "2nd for a slot of day",
+    ]
+    assert totals.waiting_work(jobs.values()) == totals.Waiting(steps=400, lasting=1)
+    alone = totals.totals([jobs[1]], 1)
+    assert (alone.waiting, totals.eta_words(alone)) == (1, "")
+    freed = listed(listing, {**jobs, 1: job(1, Queued(), turn=line, group="night")})
+    assert freed.order is not listing.order, "who comes into line moves the others back"
+    assert places(freed)[4] == 3
 
 
 # -- the rows ------------------------------------------------------------------------------------
@@ -243,6 +273,60 @@ def test_the_cursor_that_rests_on_a_waiting_job_brings_its_reason(
     drive(link, act)
     assert "└ Job 2 waits for a card, held by job 1 [/b]." in shown[0]
     assert link.asked[:2] == [WhyJob(id=2), WhyJob(id=3)]
+
+
+def grouped() -> FakeLink:
+    paused = Turn(kind="group", words="group night is paused", lasting=True)
+    lost = Turn(kind="after", words="after 9, which failed", lasting=True)
+    jobs = [
+        job(1, on(0), name="cats", group="day", progress=Progress(step=50, eta_seconds=10.0)),
+        job(2, Queued(), name="dogs", group="night", turn=paused),
+        job(3, Queued(), name="birds", turn=lost, after=(9,)),
+        job(4, Queued(), name="mice", turn=Turn(kind="line")),
+    ]
+    groups = [
+        Group(name="default"),
+        Group(name="day", slots=1),
+        Group(name="night", paused=True),
+    ]
+    reply = msgspec.structs.replace(status(*jobs, gpus=[card(0)]), groups=groups)
+    return FakeLink(status_reply=reply)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+def test_a_row_says_why_its_job_cannot_start_and_whose_it_is(size: tuple[int, int]) -> None:
+    shown = seen(grouped(), "j", size=size)
+    rows = {
+        name: next(line for line in shown.splitlines() if f" {name} " in line)
+        for name in ("cats", "dogs", "birds", "mice")
+    }
+    assert "group night is paused" in rows["dogs"]
+    assert "after 9, which failed" in rows["birds"]
+    assert "next in line" in rows["mice"]
+    for name in ("dogs", "birds"):
+        assert "in line" not in rows[name]
+    if size[0] > 80:
+        assert " day " in rows["cats"]
+        assert " night " in rows["dogs"]
+
+
+def test_the_groups_have_a_line_where_there_are_several() -> None:
+    line = "default: 0 running, 2 waiting · day: 1 of 1 slots taken · night: 0 running, 1 waiting"
+    assert line in seen(grouped(), size=(200, 60))
+    assert "0 running" not in seen(busy(), size=(200, 60))
+
+
+def test_a_click_hits_the_job_that_is_there_also_below_the_groups() -> None:
+    async def act(pilot: Pilot[int]) -> None:
+        queue = pilot.app.screen.query_one(QueueList)
+        lines = text_of(pilot.app).splitlines()  # type: ignore[arg-type]
+        row = next(n for n, line in enumerate(lines) if " mice " in line)
+        await pilot.click(QueueList, offset=(10, row - queue.region.y))
+        await settle(pilot)
+        assert queue.selected is not None
+        assert queue.selected.id == 4
+
+    drive(grouped(), act, (200, 60))
 
 
 # -- marks ---------------------------------------------------------------------------------------
@@ -461,11 +545,14 @@ def test_the_header_says_why_nothing_starts() -> None:
 
 
 def test_a_line_says_what_a_job_waits_for_besides_its_turn() -> None:
-    assert sentence(job(3, Queued(), after=(1, 2)), place=2) == "2nd in line · after 1, 2"
+    after = Turn(kind="after", words="after 1, 2")
+    assert sentence(job(3, Queued(), after=(1, 2), turn=after), place=0) == "after 1, 2"
+    assert sentence(job(3, Queued(), after=(1, 2)), place=2) == "2nd in line", "they are done"
     assert sentence(job(3, Queued(), group="night"), place=1) == "next in line · group night"
-    assert sentence(job(3, Queued(), start_after=4e9), place=1).startswith(
-        "next in line · not before 20"
-    )
+    later = Turn(kind="time", words="not before some day")
+    told = sentence(job(3, Queued(), start_after=4e9, turn=later, group="night"), place=0)
+    assert told.startswith("not before 2096-"), "by the clock of whoever looks"
+    assert told.endswith(" · group night")
     assert sentence(job(3, Queued(), start_after=1.0, priority=2), place=1) == (
         "next in line · priority +2"
     )

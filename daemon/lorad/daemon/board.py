@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from lorad.shared.jobs import Gpu, Group, Job, Queued
 
+GIB = 1 << 30
+
 
 class Need(NamedTuple):
     """What a job must find."""

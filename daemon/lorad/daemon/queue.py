@@ -6,12 +6,16 @@ import logging
 import time
 from collections.abc import Mapping
 
+import msgspec
+
 from lorad.daemon import scheduler
 from lorad.daemon.board import Need, Now, memory_held
 from lorad.daemon.chart import mark_of
 from lorad.daemon.events import Events
 from lorad.daemon.failing import LASTING, has_tries, stop_group, try_again
 from lorad.daemon.figures import Figures
+from lorad.daemon.line import Line
+from lorad.daemon.rules import turns
 from lorad.daemon.statuses import status_after, wants_cancel
 from lorad.daemon.store import Store
 from lorad.daemon.supervisor import Supervisor
@@ -40,6 +44,7 @@ from lorad.shared.messages import (
     GroupsChanged,
     JobChanged,
     Mark,
+    TurnsChanged,
 )
 from lorad.shared.recipe import parse_recipe
 from lorad.shared.recipe.changes import apply_changes, merge_changes, plain_changes
@@ -67,6 +72,7 @@ class Queue(Figures):
         self.going_down = False
         self.stirred = True
         """Something changed since the last look at who may start."""
+        self._line = Line()
 
     # -- changes ------------------------------------------------------------------------------
 
@@ -125,7 +131,7 @@ class Queue(Figures):
     def tell(self, job: Job, cause: str = "") -> None:
         """Publish the job as it is, once that is on the disk; a cause means more than progress."""
         self.stirred = self.stirred or bool(cause)
-        event = JobChanged(job=job, cause=cause)
+        event = JobChanged(job=self._line.standing(job), cause=cause)
         self.publish(QUEUE_TOPIC, event)
 
     def tell_groups(self) -> None:
@@ -161,12 +167,25 @@ class Queue(Figures):
 
     def schedule(self) -> None:
         """Start whatever may start now."""
-        self.stirred = False
+        stirred, self.stirred = self.stirred, False
         if self.going_down or self.gauges.newest.blind:
             return
         jobs = [job for job in self.store.jobs() if not self._failed_unread(job)]
-        for start in scheduler.decide(self.now(jobs)):
+        now = self.now(jobs)
+        for start in scheduler.decide(now):
             self._start(self.store.job(start.job_id), start.gpus)
+        # Who started stirs the queue again, and is looked at then.
+        if not self.stirred and (stirred or self._line.is_old(now)):
+            for changed in self._line.look(now):
+                self.publish(QUEUE_TOPIC, TurnsChanged(turns=changed))
+
+    def standing(self, jobs: list[Job]) -> list[Job]:
+        """The jobs, those that wait with how they stand now."""
+        found = turns(self.now(jobs))
+        return [
+            msgspec.structs.replace(job, turn=found[job.id]) if job.id in found else job
+            for job in jobs
+        ]
 
     def _start(self, job: Job, gpus: tuple[str, ...]) -> None:
         attempt = self.store.begin_attempt(job.id)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lorad.daemon.board import Board, Need, Now, in_order
+from lorad.daemon.board import GIB, Board, Need, Now, in_order
 from lorad.daemon.rules import held_back
 from lorad.shared.jobs import Gpu
 from lorad.shared.recipe import Recipe
-
-GIB = 1 << 30
 
 
 class Start(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lorad.daemon.board import Board, Now, in_order, rank
-from lorad.daemon.rules import PLACES, TERMS, held_back, named
-from lorad.daemon.scheduler import GIB, decide
+from lorad.daemon.board import GIB, Board, Now, in_order, rank
+from lorad.daemon.rules import IN_LINE, held_back, named, standing
+from lorad.daemon.scheduler import decide
 from lorad.shared.jobs import Done, Gpu, Job, Paused, Queued
 
 
@@ -15,12 +15,15 @@ def why(job: Job, now: Now) -> str:
     if not isinstance(job.status, Queued):
         return _what_it_does(job)
     board = Board(now)
-    if sentence := held_back(job, board, TERMS) or _never(job, board):
-        return sentence
+    said = held_back(job, board)
+    turn = IN_LINE if said is None else said.turn
+    if said is not None and not turn.in_line:
+        return said.sentence
     ahead = [other for other in in_order(now.jobs) if rank(other) < rank(job)]
-    ahead = [other for other in ahead if not held_back(other, board, TERMS)]
-    if sentence := held_back(job, board, PLACES):
-        return f"{sentence}{_queue(ahead)}"
+    stands = standing(ahead, board)
+    ahead = [other for other in ahead if stands[other.id] == turn]
+    if said is not None:
+        return f"{said.sentence}{_queue(ahead)}"
     if any(start.job_id == job.id for start in decide(now)):
         return f"Job {job.id} starts now."
     if now.gpus and (sentence := _cards(job, board, ahead)):
@@ -81,30 +84,6 @@ def _holders(board: Board, gpus: Sequence[Gpu]) -> list[Job]:
 
 def _gib(size: int) -> str:
     return f"{size / GIB:.1f} GiB"
-
-
-def _never(job: Job, board: Board) -> str:
-    """Why the cards that the job may have cannot hold it at all; empty if they can."""
-    need, usable = board.need(job), board.usable(job)
-    if not board.now.gpus:
-        return ""
-    whose = "this box has" if len(usable) == len(board.now.gpus) else "it may use"
-    if need.cards > len(usable):
-        # A divisor, since the processes share the batch evenly.
-        most = max(n for n in range(1, len(usable) + 1) if need.cards % n == 0)
-        have = "one" if len(usable) == 1 else f"{len(usable)}"
-        return (
-            f"Job {job.id} waits for {need.cards} cards at once, and {whose} {have}."
-            f" `lorad set {job.id} num_processes={most}` lets it start."
-        )
-    if sum(gpu.memory_total_bytes >= need.memory for gpu in usable) >= need.cards:
-        return ""
-    where = "here" if len(usable) == len(board.now.gpus) else "that it may use"
-    nobody = f"no card {where} has" if need.cards == 1 else f"not so many cards {where} have"
-    return (
-        f"Job {job.id} waits for {_gib(need.memory)} of free memory, and {nobody} that"
-        f" much. `lorad set {job.id} gpu_memory_gib=0` leaves it to an estimate."
-    )
 
 
 def _queue(ahead: Sequence[Job]) -> str:

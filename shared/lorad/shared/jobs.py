@@ -148,6 +148,27 @@ class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """As measured last; kept when the job leaves the device, to tell what is still to come."""
 
 
+TurnKind = Literal["line", "slots", "drain", "group", "after", "time", "cards", "size"]
+
+
+class Turn(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a waiting job stands, as the daemon that decides it sees it."""
+
+    kind: TurnKind
+    """`line`: it has its place in the line. `slots`: in the line for a slot of its group. All
+    others keep it out of line: a drained queue, a paused group, jobs before it, a time, cards that
+    are not there, and a size that no card has."""
+    words: str = ""
+    """What it waits for beside its place: `group night is paused`, `a slot of night`."""
+    lasting: bool = False
+    """It stays so until somebody does something: no time left can be told of it."""
+
+    @property
+    def in_line(self) -> bool:
+        """Whether it has a place."""
+        return self.kind in ("line", "slots")
+
+
 class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of the queue."""
 
@@ -173,6 +194,8 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The UUIDs of the cards that it may have; none: any of its group's."""
     retries: int = 0
     """How often it is tried again by itself after it failed."""
+    turn: Turn | None = None
+    """Of a waiting job, in a status and in events. None: it does not wait, or nobody looked yet."""
 
     @property
     def state(self) -> State:

@@ -18,6 +18,7 @@ from lorad.shared.jobs import (
     Gpu,
     Host,
     Job,
+    Queued,
     State,
 )
 
@@ -191,10 +192,16 @@ def terms(job: Job, now: float) -> str:
 
 
 def waits_for(job: Job, now: float) -> str:
-    """The jobs and the time before which it does not start, whoever is first in line."""
-    parts = []
-    if job.after:
-        parts.append(f"after {', '.join(map(str, job.after))}")
+    """The jobs and the time before which it does not start, whoever is first in line.
+
+    What the daemon says of it is all; where it says nothing, or stops at the whole queue or group,
+    what was asked for.
+    """
+    turn, parts = job.turn, []
+    if turn is None or turn.kind in ("drain", "group") or not isinstance(job.status, Queued):
+        parts += [f"after {', '.join(map(str, job.after))}"] if job.after else []
+    elif turn.words and turn.kind not in ("slots", "time"):
+        parts.append(clean_line(turn.words))
     if job.start_after is not None and job.start_after > now:
         parts.append(f"not before {moment(job.start_after)}")
     return "; ".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from lorad.shared.clean import clean_line
 from lorad.shared.jobs import DEFAULT_GROUP, Ended, Gpu, Group, Host, Job, Queued
 from lorad.shared.messages import Health, Status
 from lorad.tui import format, machine, totals
+from lorad.tui.mirror import in_order
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,6 +33,10 @@ STYLES = {
 BAR_WIDTH = 16
 BAR_FROM = 90
 """Columns of the terminal from which on there is room for it."""
+HEADS = ("id", "state", "name", "step", "loss", "img/s", "ETA", "group")
+LEAVE = ("", "img/s", "loss", "group", "ETA")
+"""What a narrow terminal goes without, first to last; the bar has no name."""
+NAME_WIDTH, NAME_LEAST, GROUP_WIDTH = 32, 12, 16
 
 
 # -- plain text ---------------------------------------------------------------------------------
@@ -49,9 +55,10 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 def plain_status(status: Status) -> str:
     """The status for a pipe: one line a job, no signs, no colours."""
     lines = [EMPTY]
-    if status.jobs:
+    jobs = in_order(status.jobs, status.gpus)
+    if jobs:
         head = ("ID", "STATE", "NAME", "STEP", "LOSS", "IMG/S", "ETA", "GROUP")
-        lines = [columns([head, *((*_cells(job), clean_line(job.group)) for job in status.jobs)])]
+        lines = [columns([head, *((*_cells(job), clean_line(job.group)) for job in jobs)])]
     return "\n".join(
         [
             *lines,
@@ -75,14 +82,17 @@ def _cells(job: Job) -> tuple[str, ...]:
 def _notes(status: Status) -> list[str]:
     """A sentence for each job that has something to say."""
     now = time.time()
-    told = [(job, (format.note(job), format.terms(job, now))) for job in status.jobs]
+    told = [
+        (job, (format.note(job), format.terms(job, now)))
+        for job in in_order(status.jobs, status.gpus)
+    ]
     return [f"job {job.id}: {note}" for job, notes in told for note in notes if note]
 
 
 def group_lines(status: Status) -> list[str]:
     """What there is to say of groups; nothing of a queue with the one that is always there."""
-    plain = Group(name=DEFAULT_GROUP)
-    lines = [group_line(group, status) for group in status.groups if group != plain]
+    alone = status.groups in ([], [Group(name=DEFAULT_GROUP)])
+    lines = [] if alone else [group_line(group, status) for group in status.groups]
     if status.draining:
         lines.append("drained: nothing starts until `lorad drain --end`")
     return lines
@@ -90,16 +100,9 @@ def group_lines(status: Status) -> list[str]:
 
 def group_line(group: Group, status: Status) -> str:
     """One group: how many of its slots are taken, and what holds of it."""
-    running = sum(job.group == group.name and job.process is not None for job in status.jobs)
-    parts = [f"{running} of {group.slots} slots taken" if group.slots else f"{running} running"]
-    if group.gpus:
-        parts.append(f"on GPU {_cards(group, status)}")
-    if group.on_failure == "stop":
-        parts.append("stops on a failure")
-    if group.paused:
-        because = f" since {group.cause.rstrip('.')}" if group.cause else ""
-        parts.append(f"paused{because}")
-    return clean_line(f"group {group.name}: {', '.join(parts)}", 600)
+    cards = {gpu.uuid: str(gpu.index) for gpu in status.gpus}
+    words = totals.group_words(group, totals.count_groups(status.jobs), cards)
+    return clean_line(f"group {group.name}: {words}", 600)
 
 
 def _cards(group: Group, status: Status) -> str:
@@ -238,43 +241,72 @@ def plain_health(health: Health) -> str:
 
 
 def status_table(status: Status, width: int) -> RenderableType:
-    """The status for a terminal; the bars are what a narrow one goes without."""
+    """The status for a terminal; a narrow one goes without bars, then without some figures."""
     from rich.console import Group as Stack
     from rich.text import Text
 
-    machine = Text("\n".join([*total_lines(status), *machine_lines(status)]), "dim")
+    def lines(*told: str) -> Text:
+        return Text("\n".join(_hanging(line, width) for line in told), "dim")
+
+    machine = lines("", *total_lines(status), *machine_lines(status))
+    groups = group_lines(status)
     if not status.jobs:
-        return Stack(Text(EMPTY), *map(Text, group_lines(status)), Text(""), machine)
-    notes = [Text(line, "dim") for line in _notes(status)]
-    notes += [Text(line, "dim") for line in group_lines(status)]
-    return Stack(_table(status.jobs, width >= BAR_FROM), *notes, Text(""), machine)
+        return Stack(Text(EMPTY), *([lines(*groups)] if groups else []), machine)
+    notes = [*_notes(status), *groups]
+    jobs = in_order(status.jobs, status.gpus)
+    return Stack(_table(jobs, width), *([lines(*notes)] if notes else []), machine)
 
 
-def _table(jobs: Sequence[Job], bars: bool) -> Table:
+def _hanging(line: str, width: int) -> str:
+    """The line on as many as it takes, those after the first one set in."""
+    return textwrap.fill(line, max(20, width), subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _table(jobs: Sequence[Job], width: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    rows = [(*_cells(job), clean_line(job.group)) for job in jobs]
+    heads = _heads(rows, width)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("id", justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    # Alone in that it may shrink; its texts are cut and not wrapped all the same.
-    table.add_column("name", overflow="ellipsis", min_width=4, max_width=32)
-    if bars:
-        table.add_column("", no_wrap=True)
-    for name in ("step", "loss", "img/s", "ETA"):
-        table.add_column(name, justify="right", no_wrap=True)
-    grouped = any(job.group != DEFAULT_GROUP for job in jobs)
-    if grouped:
-        table.add_column("group", overflow="ellipsis", min_width=4, max_width=16)
-    for job in jobs:
-        number, state, name, *figures = _cells(job)
+    for head in heads:
+        if head == "name":
+            # Alone in that it may shrink; its texts are cut and not wrapped all the same.
+            table.add_column(head, overflow="ellipsis", min_width=4, max_width=NAME_WIDTH)
+        elif head == "group":
+            table.add_column(head, overflow="ellipsis", no_wrap=True, max_width=GROUP_WIDTH)
+        else:
+            right = head not in ("state", "")
+            table.add_column(head, justify="right" if right else "left", no_wrap=True)
+    for job, row in zip(jobs, rows, strict=True):
+        told = dict(zip(HEADS, row, strict=True))
         sign, look = format.LOOKS[job.state]
         dim = "dim" if isinstance(job.status, Ended) else ""
-        state_text = Text(f"{sign} {state}", STYLES[look])
-        cells = [Text(name, no_wrap=True), *([_bar(job)] if bars else [])]
-        ends = [*figures, clean_line(job.group)] if grouped else figures
-        table.add_row(number, state_text, *cells, *(Text(end, dim, no_wrap=True) for end in ends))
+        cells = {head: Text(text, dim, no_wrap=True) for head, text in told.items()}
+        cells |= {"id": Text(told["id"]), "name": Text(told["name"], no_wrap=True)}
+        cells |= {"state": Text(f"{sign} {job.state}", STYLES[look]), "": _bar(job)}
+        table.add_row(*(cells[head] for head in heads))
     return table
+
+
+def _heads(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """The columns that there is room for."""
+    widest = {
+        head: max(len(head), *map(len, column))
+        for head, column in zip(HEADS, zip(*rows, strict=True), strict=True)
+    }
+    widest |= {"state": widest["state"] + 2, "": BAR_WIDTH}
+    widest["group"] = min(GROUP_WIDTH, widest["group"])
+    least = min(NAME_LEAST, widest["name"])
+    heads = ["id", "state", "name", "", "step", "loss", "img/s", "ETA", "group"]
+    if all(row[-1] == DEFAULT_GROUP for row in rows):
+        heads.remove("group")
+    for leave in LEAVE:
+        others = sum(widest[head] + 2 for head in heads if head != "name")
+        narrow = leave == "" and width < BAR_FROM
+        if others + least > width or narrow:
+            heads = [head for head in heads if head != leave]
+    return heads
 
 
 def _bar(job: Job) -> Text:

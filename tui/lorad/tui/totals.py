@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from lorad.shared.jobs import Active, Done, Job, Queued, State
+from lorad.shared.jobs import Active, Done, Group, Job, Queued, State
 from lorad.tui.format import duration
 from lorad.tui.mirror.order import Listing
 
+GroupCounts = Mapping[tuple[str, bool], int]
+"""By group, and whether they have a process."""
 RECENT = 20
 """Ended runs whose pace counts where nothing trains."""
 
@@ -24,7 +26,9 @@ class Waiting:
     steps: int = 0
     """Of those that never did."""
     unknown: int = 0
-    """Jobs whose length only their data tell."""
+    """Jobs whose length only their data tell, or which start at a later time."""
+    lasting: int = 0
+    """Jobs that start when somebody does something; of these no work is counted."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Totals:
     """Until nothing runs or waits; none where no pace was ever measured."""
     eta_complete: bool = True
     """False: it will take longer, since some job's length or pace is not known."""
+    lasting: int = 0
+    """Of those that wait, how many start only when somebody does something."""
 
     @property
     def training(self) -> int:
@@ -44,16 +50,20 @@ class Totals:
 
     @property
     def waiting(self) -> int:
-        """Jobs that start by themselves."""
+        """Jobs in the queue."""
         return self.states.get("queued", 0)
 
 
 def waiting_work(jobs: Iterable[Job]) -> Waiting:
     """Of the queued ones among these."""
-    seconds, steps, unknown = 0.0, 0, 0
+    seconds, steps, unknown, lasting = 0.0, 0, 0, 0
     for job in jobs:
         if not isinstance(job.status, Queued):
             continue
+        if job.turn and job.turn.lasting:
+            lasting += 1
+            continue
+        unknown += bool(job.turn and job.turn.kind == "time")
         pace, length = job.progress.seconds_per_step, job.max_train_steps
         if length is None:
             unknown += 1
@@ -61,7 +71,7 @@ def waiting_work(jobs: Iterable[Job]) -> Waiting:
             steps += max(0, length - job.progress.step)
         else:
             seconds += max(0, length - job.progress.step) * pace
-    return Waiting(seconds, steps, unknown)
+    return Waiting(seconds, steps, unknown, lasting)
 
 
 def count(jobs: Iterable[Job]) -> Mapping[State, int]:
@@ -103,8 +113,9 @@ def totals(jobs: Sequence[Job], slots: int) -> Totals:
     pace = known_pace(active)
     if pace is None:
         pace = known_pace(newest(jobs))
-    seconds, complete = eta(active, waiting_work(jobs), slots, pace)
-    return Totals(count(jobs), seconds, complete)
+    waiting = waiting_work(jobs)
+    seconds, complete = eta(active, waiting, slots, pace)
+    return Totals(count(jobs), seconds, complete, waiting.lasting)
 
 
 def newest(jobs: Iterable[Job]) -> list[Job]:
@@ -115,7 +126,7 @@ def newest(jobs: Iterable[Job]) -> list[Job]:
 
 def eta_words(found: Totals) -> str:
     """How long it takes in words; empty where nothing runs or waits."""
-    if not found.training and not found.waiting:
+    if not found.training and found.waiting <= found.lasting:
         return ""
     if found.eta_seconds is None:
         return "unknown"
@@ -159,7 +170,46 @@ class Tally:
             self._pace = known_pace(newest(jobs.values()))
         active = list(takewhile(is_active, (jobs[id] for id in listing.order)))
         seconds, complete = eta(active, self._waiting, slots, known_pace(active) or self._pace)
-        return Totals(self._states, seconds, complete)
+        return Totals(self._states, seconds, complete, self._waiting.lasting)
+
+
+class ByGroup:
+    """How many jobs of each group run and wait; counted when a state changes."""
+
+    def __init__(self) -> None:
+        """Nothing is counted yet."""
+        self._order: Sequence[int] | None = None
+        self._counts: GroupCounts = {}
+
+    def of(self, listing: Listing) -> GroupCounts:
+        """Of all its jobs."""
+        if listing.order is not self._order:
+            self._order = listing.order
+            self._counts = count_groups(listing.jobs.values())
+        return self._counts
+
+
+def count_groups(jobs: Iterable[Job]) -> GroupCounts:
+    """How many of each group have a process (true) and wait (false)."""
+    return Counter(
+        (job.group, is_active(job)) for job in jobs if isinstance(job.status, Active | Queued)
+    )
+
+
+def group_words(group: Group, counts: GroupCounts, cards: Mapping[str, str]) -> str:
+    """How a group is: its slots, who waits, and what holds of it; `cards`: numbers by UUID."""
+    running, waiting = counts.get((group.name, True), 0), counts.get((group.name, False), 0)
+    parts = [f"{running} of {group.slots} slots taken" if group.slots else f"{running} running"]
+    if waiting:
+        parts.append(f"{waiting} waiting")
+    if group.gpus:
+        parts.append(f"on GPU {','.join(cards.get(uuid, uuid) for uuid in group.gpus)}")
+    if group.on_failure == "stop":
+        parts.append("stops on a failure")
+    if group.paused:
+        because = f" since {group.cause.rstrip('.')}" if group.cause else ""
+        parts.append(f"paused{because}")
+    return ", ".join(parts)
 
 
 def is_active(job: Job) -> bool:

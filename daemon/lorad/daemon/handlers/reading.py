@@ -66,7 +66,7 @@ def get_status(service: Service, request: GetStatus, actor: str) -> Status:
         daemon=service.info,
         gpus=reading.gpus,
         host=reading.host,
-        jobs=service.store.jobs(),
+        jobs=service.queue.standing(service.store.jobs()),
         heads=service.events.heads(),
         groups=service.store.groups(),
         draining=service.store.draining(),

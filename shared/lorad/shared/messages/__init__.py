@@ -43,6 +43,7 @@ from lorad.shared.messages.events import (
     NoteAdded,
     PointsAdded,
     SampleDrawn,
+    TurnsChanged,
     ValidationAdded,
     job_topic,
 )
@@ -288,6 +289,7 @@ __all__ = [
     "Steer",
     "ToRun",
     "Trouble",
+    "TurnsChanged",
     "Undo",
     "Undoable",
     "Undone",

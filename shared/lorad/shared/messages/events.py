@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lorad.shared.jobs import Gpu, Group, Host, Job
+from lorad.shared.jobs import Gpu, Group, Host, Job, Turn
 from lorad.shared.messages.base import Message
 from lorad.shared.messages.carried import Happening, Mark, Note, Point, SamplePicture, Validation
 
@@ -33,6 +33,13 @@ class GroupsChanged(Event, frozen=True, tag="groups_changed"):
     groups: list[Group]
     """All of them."""
     draining: bool
+
+
+class TurnsChanged(Event, frozen=True, tag="turns_changed"):
+    """Waiting jobs stand otherwise than before; stream `queue/`."""
+
+    turns: dict[int, Turn]
+    """By their numbers; only those that changed."""
 
 
 class PointsAdded(Event, frozen=True, tag="points_added"):
@@ -116,6 +123,7 @@ AnyEvent = (
     JobChanged
     | JobRemoved
     | GroupsChanged
+    | TurnsChanged
     | PointsAdded
     | ValidationAdded
     | NoteAdded

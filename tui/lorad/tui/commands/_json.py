@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from lorad.shared.jobs import Active, Job, Queued, State
+from lorad.shared.jobs import Active, Job, Queued, State, Turn
 from lorad.shared.messages import Happening, Metrics, Notes, SamplePicture, Status
 
 SCHEMA = 1
@@ -65,7 +65,14 @@ def job_fields(job: Job) -> dict[str, Any]:
         "saved": progress.saved,
         "trend": list(progress.trend),
         "seconds_per_step": progress.seconds_per_step,
+        "turn": _turn_fields(job.turn),
     }
+
+
+def _turn_fields(turn: Turn | None) -> dict[str, Any] | None:
+    if turn is None:
+        return None
+    return {"kind": turn.kind, "words": turn.words or None, "lasting": turn.lasting}
 
 
 def history_fields(metrics: Metrics, notes: Notes) -> dict[str, Any]:
@@ -119,6 +126,7 @@ def totals_fields(status: Status) -> dict[str, Any]:
         "states": {state: found.states.get(state, 0) for state in get_args(State)},
         "eta_seconds": found.eta_seconds,
         "eta_complete": found.eta_complete,
+        "lasting": found.lasting,
     }
 
 

@@ -7,7 +7,7 @@ reducer says what must be asked for again (`Needs`); the link asks.
 from __future__ import annotations
 
 from lorad.tui.mirror.events import apply
-from lorad.tui.mirror.order import Listing, Section, in_order, listed, place, place_in, sifted
+from lorad.tui.mirror.order import Listing, Section, in_order, listed, place, places, sifted
 from lorad.tui.mirror.replies import (
     back,
     gone,
@@ -65,7 +65,7 @@ __all__ = [
     "listed",
     "only_gauges",
     "place",
-    "place_in",
+    "places",
     "sifted",
     "with_away",
     "with_chart",

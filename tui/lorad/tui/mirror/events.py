@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from msgspec import structs
+
 from lorad.shared.clean import clean_line
+from lorad.shared.jobs import Queued, Turn
 from lorad.shared.messages import (
     QUEUE_TOPIC,
     Beat,
@@ -21,6 +25,7 @@ from lorad.shared.messages import (
     NoteAdded,
     PointsAdded,
     SampleDrawn,
+    TurnsChanged,
     ValidationAdded,
     job_topic,
 )
@@ -56,6 +61,8 @@ def apply(mirror: Mirror, topic: str, seq: int, event: Event) -> tuple[Mirror, N
             mirror, more = replace(mirror, jobs=jobs), NOTHING
         case GroupsChanged(groups=groups, draining=draining):
             mirror, more = replace(mirror, groups=tuple(groups), draining=draining), NOTHING
+        case TurnsChanged(turns=turns):
+            mirror, more = _turns_changed(mirror, turns), NOTHING
         case MachineSampled():
             mirror, more = _machine_sampled(mirror, event), NOTHING
         case Beat():
@@ -103,6 +110,14 @@ def _job_changed(mirror: Mirror, event: JobChanged) -> tuple[Mirror, Needs]:
         return mirror, NOTHING
     # It starts from the first step: the old curve is another run's.
     return replace(mirror, detail=Detail(job.id)), EVERYTHING
+
+
+def _turns_changed(mirror: Mirror, turns: Mapping[int, Turn]) -> Mirror:
+    waiting = [
+        job for id in turns if (job := mirror.jobs.get(id)) and isinstance(job.status, Queued)
+    ]
+    changed = {job.id: structs.replace(job, turn=turns[job.id]) for job in waiting}
+    return replace(mirror, jobs={**mirror.jobs, **changed})
 
 
 def _job_event(mirror: Mirror, event: Event) -> tuple[Mirror, Needs]:

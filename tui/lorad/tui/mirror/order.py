@@ -7,17 +7,19 @@ changes its state is taken out and put where it belongs now.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lorad.shared.clean import clean_line
-from lorad.shared.jobs import Active, Gpu, Job, Paused, Queued, Stashed, Status
+from lorad.shared.jobs import Active, Gpu, Job, Paused, Queued, Stashed, Status, Turn
 
 Rank = tuple[float, float, float, float, int]
 Cards = Mapping[str, tuple[int, str]]
 """Number and name of a card by its UUID."""
 UNSEEN = (-1, "")
+IN_LINE = Turn(kind="line")
 FEW = 64
 """Up to so many jobs are put in their new places one by one; more are sorted anew."""
 
@@ -72,14 +74,17 @@ def _moved(before: Job | None, job: Job, cards: Cards) -> bool:
     """Whether it may stand elsewhere, be found by other words, or count for another time."""
     if before is None or before.status.__class__ is not job.status.__class__:
         return True
+    if before.turn != job.turn:
+        return True
     if before.name != job.name or before.max_train_steps != job.max_train_steps:
         return True
     return rank_of(before, cards) != rank_of(job, cards)
 
 
-def in_order(jobs: Iterable[Job]) -> list[Job]:
+def in_order(jobs: Iterable[Job], gpus: Iterable[Gpu] = ()) -> list[Job]:
     """As people look for them: what trains, what waits in its order, what is kept, what ended."""
-    return sorted(jobs, key=lambda job: rank_of(job, {}))
+    cards = {gpu.uuid: (gpu.index, gpu.name) for gpu in gpus}
+    return sorted(jobs, key=lambda job: rank_of(job, cards))
 
 
 def rank_of(job: Job, cards: Cards) -> Rank:
@@ -152,15 +157,23 @@ def _sieve(words: Sequence[str]) -> Callable[[Job], bool]:
     return fits
 
 
-def place_in(listing: Listing, job: Job) -> int:
-    """A waiting job's place, 1 at the front, in a listing of all jobs."""
+def places(listing: Listing) -> Mapping[int, int]:
+    """The place of each job that is in a line, 1 at the front, in a listing of all jobs.
 
-    def rank(id: int) -> Rank:
-        return rank_of(listing.jobs[id], listing.cards)
-
-    at = bisect_left(listing.order, rank_of(job, listing.cards), key=rank)
-    begin = next(s.begin for s in listing.sections if s.begin <= at < s.begin + s.size)
-    return at - begin + 1
+    Those who wait for a slot of a group are a line of their own.
+    """
+    lines: Counter[Turn] = Counter()
+    found: dict[int, int] = {}
+    for section in listing.sections:
+        for id in listing.order[section.begin : section.begin + section.size]:
+            job = listing.jobs[id]
+            if not isinstance(job.status, Queued):
+                break  # nobody of this section waits
+            if job.turn is None or job.turn.in_line:
+                line = job.turn or IN_LINE
+                lines[line] += 1
+                found[id] = lines[line]
+    return found
 
 
 def place(jobs: Mapping[int, Job], job_id: int) -> int | None:

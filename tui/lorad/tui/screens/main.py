@@ -129,7 +129,7 @@ class MainScreen(JobActions):
         self.header.show(mirror, self._listing)
         self.since.show(mirror)
         silence = "" if mirror.daemon else mirror.trouble or "…"
-        self.queue.show(self._listing, silence)
+        self.queue.show(self._listing, silence, mirror.groups)
         if self._listing.order is not before.order:
             self._ask_why_soon()
         if self._wanted in mirror.jobs:

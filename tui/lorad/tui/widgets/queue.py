@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -11,9 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from lorad.shared.clean import clean_line
-from lorad.shared.jobs import Job, Queued
+from lorad.shared.jobs import Group, Job, Queued
 from lorad.tui.format import LOOKS, fit, note, wrapped
-from lorad.tui.mirror import Listing, Section, place_in, sifted
+from lorad.tui.mirror import Listing, Section, places, sifted
+from lorad.tui.totals import ByGroup, group_words
 from lorad.tui.widgets.painting import Painting, Row, Span, centred, heading
 from lorad.tui.widgets.rows import (
     NO_COLUMNS,
@@ -79,11 +80,16 @@ class QueueList(Painting, can_focus=True):
         self._why = ""
         self._silence = "…"
         self._columns = NO_COLUMNS
+        self._placed: tuple[Sequence[int], Mapping[int, int]] = ((), {})
+        """The order of which the places are known, and they."""
+        self._groups: tuple[Group, ...] = ()
+        self._by_group = ByGroup()
 
     # -- what it shows ------------------------------------------------------------------------
 
-    def show(self, listing: Listing, silence: str = "") -> None:
+    def show(self, listing: Listing, silence: str = "", groups: tuple[Group, ...] = ()) -> None:
         """Draw these jobs; `silence` is why there are none before a daemon ever answered."""
+        self._groups = groups
         same = listing.order is self._listing.order
         self._listing, self._silence = listing, silence
         if same:
@@ -187,7 +193,8 @@ class QueueList(Painting, can_focus=True):
         self.move(len(self._shown.order))
 
     def on_click(self, event: events.Click) -> None:
-        line = event.y - 2
+        size = self.content_size
+        line = event.y - 2 - len(self._group_rows(size.width, size.height))
         if 0 <= line < self._room(self.content_size.height):
             kind = self._line(self._top + line)
             if isinstance(kind, int):
@@ -234,7 +241,8 @@ class QueueList(Painting, can_focus=True):
         if not self._shown.order:
             return [head, *centred(self._empty(), width, height - 1)]
         about = self._about(width)
-        room = max(1, height - 2 - len(about))
+        groups = self._group_rows(width, height)
+        room = max(1, height - 2 - len(about) - len(groups))
         self._scroll(room)
         lines = [self._line(number) for number in range(self._top, self._top + room)]
         visible = [self._job(line) for line in lines if isinstance(line, int)]
@@ -246,18 +254,34 @@ class QueueList(Painting, can_focus=True):
                 rows.append(job_row(job, found, width, self._look(job)))
             else:
                 rows.append([] if line is None else section_row(line, width))
-        return [head, names_row(found), *rows, *about]
+        return [head, *groups, names_row(found), *rows, *about]
+
+    def _group_rows(self, width: int, height: int) -> list[Row]:
+        """How the groups are, where there are several and room for it."""
+        if len(self._groups) < 2 or height < SECTIONS_FROM:
+            return []
+        counts = self._by_group.of(self._listing)
+        cards = {uuid: str(index) for uuid, (index, _) in self._listing.cards.items()}
+        told = [f"{g.name}: {group_words(g, counts, cards)}" for g in self._groups]
+        return [[Span(f"  {fit(clean_line(' · '.join(told), 600), width - 4)}", "dim")]]
 
     def _job(self, place: int) -> Job:
         return self._shown.jobs[self._shown.order[place]]
 
     def _look(self, job: Job) -> Look:
         waits = isinstance(job.status, Queued)
-        place = place_in(self._listing, job) if waits else 0
+        place = self._places().get(job.id, 0) if waits else 0
         return Look(job.id == self._selected, job.id in self._marks, place)
 
+    def _places(self) -> Mapping[int, int]:
+        if self._placed[0] is not self._listing.order:
+            self._placed = (self._listing.order, places(self._listing))
+        return self._placed[1]
+
     def _room(self, height: int) -> int:
-        return max(1, height - 2 - len(self._about(self.content_size.width)))
+        width = self.content_size.width
+        above = 2 + len(self._group_rows(width, height))
+        return max(1, height - above - len(self._about(width)))
 
     def _empty(self) -> list[Row]:
         if self._listing.order:
@@ -285,9 +309,10 @@ class QueueList(Painting, can_focus=True):
             return []
         tone = LOOKS[job.state][1]
         place = self._look(job).place
-        text = sentence(job, place)
+        found = columns([job], width, self._columns)
+        text = sentence(job, place, grouped=bool(found.group))
         lines: list[str] = []
-        if len(text) > note_width(columns([job], width, self._columns), width):
+        if len(text) > note_width(found, width):
             lines = wrapped(note(job), width - 4, 3)
         if self._why and isinstance(job.status, Queued):
             lines += wrapped(clean_line(self._why, 600), width - 4, 2)

@@ -34,6 +34,7 @@ class Columns(NamedTuple):
 
     id: int
     name: int
+    group: int
     bar: int
     share: int
     steps: int
@@ -44,10 +45,10 @@ class Columns(NamedTuple):
     priority: int
 
 
-NO_COLUMNS = Columns(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+NO_COLUMNS = Columns(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 LEAVE = (
-    ("trend", TREND // 2), ("bar", 0), ("loss", 0), ("priority", 0), ("rate", 0), ("share", 0),
-    ("trend", 0), ("eta", 0),
+    ("trend", TREND // 2), ("bar", 0), ("loss", 0), ("priority", 0), ("rate", 0), ("group", 0),
+    ("share", 0), ("trend", 0), ("eta", 0),
 )  # fmt: skip
 """What a narrow list goes without, first to last."""
 
@@ -69,8 +70,10 @@ def columns(jobs: Sequence[Job], width: int, least: Columns = NO_COLUMNS) -> Col
     id = max([2, least.id, *(len(str(job.id)) for job in jobs)])
     step = max([5, least.steps, *(len(steps(job)) for job in jobs)])
     name = min(32, max([8, least.name, *(len(job.name) for job in jobs)]))
+    groups = [len(job.group) for job in jobs if job.group != DEFAULT_GROUP]
+    group = min(12, max([least.group, len("default"), *groups])) if groups or least.group else 0
     priority = 4 if least.priority or any(job.priority for job in jobs) else 0
-    found = Columns(id, name, 10, 4, step, 7, TREND, 6, 7, priority)
+    found = Columns(id, name, group, 10, 4, step, 7, TREND, 6, 7, priority)
     for leave, to in LEAVE:
         if _width(found) <= width or _width(found) - width <= found.name - 14:
             break
@@ -88,7 +91,9 @@ def _width(found: Columns) -> int:
 
 def note_width(found: Columns, width: int) -> int:
     """The room for a sentence in place of the figures."""
-    return max(0, width - 2 - found.id - 2 - 13 - found.name - 2)
+    return max(
+        0, width - 2 - found.id - 2 - 13 - found.name - 2 - (found.group and found.group + 2)
+    )
 
 
 def job_row(job: Job, found: Columns, width: int, look: Look) -> Row:
@@ -102,30 +107,47 @@ def job_row(job: Job, found: Columns, width: int, look: Look) -> Row:
         Span(f"{sign} {job.state:<9}  ", tone),
         Span(fit(clean_line(job.name), found.name) + "  ", "dim" if faded else "text"),
     ]
-    if text := sentence(job, look.place):
+    if found.group:
+        row.append(Span(fit(clean_line(job.group), found.group) + "  ", "dim"))
+    if text := sentence(job, look.place, grouped=bool(found.group)):
         row.append(Span(fit(text, note_width(found, width)), "dim"))
     else:
         row += _figures(job, found, "dim" if faded else "text")
     return on_ground(row, "cursor", width) if look.chosen else row
 
 
-def sentence(job: Job, place: int) -> str:
-    """What there is to say of it in place of figures; nothing of one that simply trains."""
+def sentence(job: Job, place: int, grouped: bool = False) -> str:
+    """What there is to say of it in place of figures; nothing of one that simply trains.
+
+    `grouped`: its group stands beside it already.
+    """
     parts = []
     text = note(job)
     if job.progress.step and job.state != "cancelled" and (text or isinstance(job.status, Queued)):
         parts.append(f"{'step ' if job.max_train_steps is None else ''}{steps(job)}")
-    if isinstance(job.status, Queued) and place:
-        parts.append("next in line" if place == 1 else f"{ordinal(place)} in line")
+    waits = isinstance(job.status, Queued)
+    if waits and (turn := turn_words(job, place)):
+        parts.append(turn)
     if text:
         parts.append(text)
-    if isinstance(job.status, Queued) and job.group != DEFAULT_GROUP and not text:
-        parts.append(f"group {clean_line(job.group, 32)}")
-    if isinstance(job.status, Queued) and not text and (other := waits_for(job, time.time())):
-        parts.append(other)
-    if isinstance(job.status, Queued) and job.priority and not text:
-        parts.append(f"priority {job.priority:+d}")
+    if waits and not text:
+        named = grouped or (job.turn and job.turn.kind in ("group", "slots"))
+        if job.group != DEFAULT_GROUP and not named:
+            parts.append(f"group {clean_line(job.group, 32)}")
+        if job.priority:
+            parts.append(f"priority {job.priority:+d}")
     return " · ".join(parts)
+
+
+def turn_words(job: Job, place: int) -> str:
+    """A waiting job's place in its line; what keeps it out of line, where something does."""
+    turn = job.turn
+    if turn and not turn.in_line:
+        return waits_for(job, time.time()) if turn.kind == "time" else clean_line(turn.words)
+    if not place:
+        return ""
+    where = f"for {clean_line(turn.words)}" if turn and turn.words else "in line"
+    return f"{'next' if place == 1 else ordinal(place)} {where}"
 
 
 def _figures(job: Job, found: Columns, tone: str) -> Row:
@@ -170,6 +192,7 @@ def names_row(found: Columns) -> Row:
         ("id", found.id, True),
         ("  state", 11, False),
         ("name", found.name, False),
+        ("group", found.group, False),
         ("progress", found.bar, False),
         ("%", found.share, True),
         ("step", found.steps, True),

@@ -23,6 +23,7 @@ from lorad.daemon.health import Pulse
 from lorad.daemon.hooks import Runner
 from lorad.daemon.later import Errands, Later, refusal
 from lorad.daemon.logs import Logs
+from lorad.daemon.notify import Notifier
 from lorad.daemon.owners import Owners
 from lorad.daemon.queue import Queue
 from lorad.daemon.runs import Runs
@@ -75,6 +76,7 @@ class Service:
         `umask` is the user's own, for what their runs write.
         """
         self.home = home
+        self.notifier = Notifier(os.environ)  # before anything inherits these variables
         self.info = DaemonInfo(
             version=importlib.metadata.version("lorad"),
             pid=os.getpid(),
@@ -114,6 +116,7 @@ class Service:
         self.outlook.start()
         self._ended |= set(self.queue.wake())
         log.info("daemon %s is up, pid %d", self.info.version, self.info.pid)
+        self.notifier.tell("READY=1")
         next_beat = next_log = next_watch = 0.0
         while not self._may_end():
             self._poll(LOG_SECONDS)
@@ -133,6 +136,7 @@ class Service:
                 next_watch = now + WATCH_SECONDS
             if now >= next_beat:
                 self._beat()
+                self.notifier.tell("WATCHDOG=1")  # from here: a loop that hangs must not say it
                 self.pulse.beat(now - next_beat if next_beat else 0.0)
                 next_beat = now + BEAT_SECONDS
         self._end()
@@ -268,6 +272,7 @@ class Service:
         return self._stopping and (self._leave_runs or not self.queue.active())
 
     def _end(self) -> None:
+        self.notifier.tell("STOPPING=1")
         self.events.publish(DAEMON_TOPIC, Ending(reason="the daemon was shut down"))
         # A client that is disconnected before it read its last answer never sees it.
         time.sleep(GOODBYE_SECONDS)

@@ -12,6 +12,7 @@ from lorad.shared.client import Client
 from lorad.shared.endpoints import Home
 from lorad.shared.errors import DaemonDidNotStart, DaemonSilent, NoDaemon
 from lorad.shared.messages import DaemonInfo
+from lorad.tui.unit import start_by_unit
 
 START_SECONDS = 20.0
 """A daemon answers within one; a busy disk or a cold NFS home may take some more."""
@@ -28,6 +29,9 @@ def ensure_daemon(home: Home) -> bool:
     if home.daemon_pid() is not None:
         greet(home)
         return False
+    if start_by_unit():
+        greet(home)
+        return True
     home.make()
     before = _stamp(home)
     log_begins = home.daemon_log.stat().st_size if home.daemon_log.exists() else 0

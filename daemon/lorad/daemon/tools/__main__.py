@@ -23,6 +23,10 @@ def main() -> int:
             from lorad.daemon.tools.check import check
 
             return check(args.file, as_json=args.json, folder=args.folder)
+        if args.verb == "box":
+            from lorad.daemon.tools.box import box
+
+            return box()
         if args.verb in ("convert", "merge", "push"):
             print(_lora(args))
             return 0
@@ -99,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--scale", type=float, default=1.0)
     generate.add_argument("--out", type=Path)
     _add_lora_verbs(verbs)
+    verbs.add_parser("box", help="what the doctor asks of this box")
     return parser
 
 

@@ -31,6 +31,15 @@ class DaemonRunning(DaemonError):
     """A daemon is running already (pid {pid}). `lorad status` shows its queue."""
 
 
+class NoUserManager(DaemonError):
+    """No systemd user manager answers here ({why}). `lorad up` starts the daemon without one, and
+    `lorad install --print` shows the unit for whoever manages this box."""
+
+
+class UnitRefused(DaemonError):
+    """`{command}` was refused: {why}. `journalctl --user -u lorad` may say more."""
+
+
 class HomeUnusable(DaemonError):
     """{path} cannot hold the daemon's sockets and database: {why}."""
 

@@ -58,6 +58,8 @@ VERBS: dict[str, Verb] = {
     "lora": Verb("Use", "VERB", "convert, merge or push a LoRA file"),
     "up": Verb("Daemon", "", "start it in the background"),
     "down": Verb("Daemon", "", "pause the runs and end it; the next `up` resumes them"),
+    "doctor": Verb("Daemon", "", "look over all that lorad stands on, and say what to do"),
+    "install": Verb("Daemon", "", "have systemd start it; --remove undoes that"),
     "proxy": Verb("Daemon", "", "the far end of --host: where the sockets are"),
     "config": Verb("Other", "[KEY=...]", "settings: theme, keys, hosts"),
     "completions": Verb("Other", "SHELL", "tab completion for bash, zsh or tcsh"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 import sqlite3
 from pathlib import Path
@@ -133,7 +134,8 @@ def test_history_says_who_did_what(make: Make, tmp_path: Path) -> None:
         (2, "a", "rm", "stashed", ""),
     ]
     assert changes[2].text == "train.learning_rate = 0.25"
-    assert {c.actor for c in changes} == {f"test {getpass.getuser()}@{socket.gethostname()}"}
+    who = f"test {getpass.getuser()}@{socket.gethostname()}:{os.getpid()}"
+    assert {c.actor for c in changes} == {who}
     assert [c.time for c in changes] == sorted(c.time for c in changes)
     assert client.ask(GetNews(id=first.id, limit=1, newest=True)).happenings == [changes[2]]
     assert client.ask(GetNews(id=second.id)).happenings == [changes[1], changes[3]]

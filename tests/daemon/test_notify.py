@@ -1,4 +1,4 @@
-"""What the daemon tells a service manager: from its own loop, so that a hanging one falls silent."""
+"""What the daemon tells a service manager: from its own loop; one that hangs is silent."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_loop_that_hangs_falls_silent(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path / "home", NOTIFY_SOCKET=manager.name)
     daemon.start()
     try:
-        job = daemon.add(small_recipe(tmp_path), stashed=True)
+        job = daemon.add(small_recipe(tmp_path), stash=True)
         log = daemon.home.log(job.id)
         log.parent.mkdir(parents=True, exist_ok=True)
         os.mkfifo(log)

@@ -58,6 +58,8 @@ FAULTS: list[tuple[Line | None, Verdict, str]] = [
     (box.check_torch(replace(GOOD, torch={**TORCH, "built_for": "", "cards": 0})), "wrong",
      "without CUDA"),
     (box.check_torch(replace(GOOD, torch={**TORCH, "cards": 0})), "wrong", "sees no GPU"),
+    (box.check_torch(replace(GOOD, torch={"there": False, "why": "no libcudart"})), "wrong",
+     "imported: no libcudart"),
     (box.check_torch(replace(GOOD, torch=None, why="cut")), "warning", "cut"),
     (box.check_strangers(with_processes(STRANGER)), "warning", "3.0 GiB of GPU 0 (pid 9, python"),
     (box.check_strangers(with_processes(OURS)), "ok", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +20,7 @@ RATE_SECONDS = 10.0
 CLIENT_SECONDS = 60.0
 TROUBLES = 20
 TEXT_LIMIT = 500
+_PID = re.compile(r":\d+$")
 
 
 class Troubles(logging.Handler):
@@ -74,6 +76,7 @@ class Pulse:
     def asked(self, client: str) -> None:
         """Somebody of this name asked for something."""
         now = self.clock()
+        client = _PID.sub("", client)  # a person who asks ten times is not ten
         self._clients[client] = now
         if len(self._clients) > 100:  # names are free to choose
             self._clients = self._recent(now)

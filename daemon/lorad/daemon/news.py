@@ -11,6 +11,8 @@ from lorad.daemon.reported import Reported
 from lorad.shared.messages import GetNews, Happening
 
 MAX_NEWS = 10_000
+MAX_REFUSED, REFUSED_SLACK = 1000, 64
+"""So many refusals are kept, and some more until they are counted again."""
 NEWS = (
     "SELECT t.number, t.time, t.job, coalesce(jobs.name, ''), t.before, t.after, t.event, t.cause,"
     " t.actor FROM transitions t LEFT JOIN jobs ON jobs.id = t.job"
@@ -37,6 +39,18 @@ class News(Reported):
             state = row[0] if row else ""
         with self.transaction():
             self._log(job_id, state, state, event, text, actor)
+
+    def refused(self, job_id: int, text: str, actor: str) -> None:
+        """A command that changed nothing. Anybody can cause these, so only the newest stay."""
+        self.happened(job_id, "refused", text, actor)
+        if self.news_head() % REFUSED_SLACK == 0:
+            with self.transaction():
+                self._db.execute(
+                    "DELETE FROM transitions WHERE event = 'refused' AND number <= (SELECT number"
+                    " FROM transitions WHERE event = 'refused' ORDER BY number DESC"
+                    " LIMIT 1 OFFSET ?)",
+                    (MAX_REFUSED,),
+                )
 
     def _log(
         self, job_id: int, before: str, after: str, event: str, cause: str, actor: str

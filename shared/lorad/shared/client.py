@@ -143,7 +143,9 @@ class Client:
         self._control.setsockopt(zmq.IMMEDIATE, 1)
         self._control.connect(self.home.control)
         hello = Hello(
-            protocol_min=PROTOCOL, protocol_max=PROTOCOL, client=f"{self.name} {person()}"
+            protocol_min=PROTOCOL,
+            protocol_max=PROTOCOL,
+            client=f"{self.name} {person()}:{os.getpid()}",
         )
         welcome = self._exchange(hello, uuid.uuid4().hex, "", self.home.patience)
         if not isinstance(welcome, Welcome):

@@ -15,6 +15,8 @@ TOLD = ("done", "failed", "paused", "cancelled")
 WORDS = {"add": "added", "rm": "removed", "left": "was paused", "nonfinite": "loss is no number"}
 QUIET = frozenset(
     {"move", "priority", "sample", "save", "start", "ready", "finish", "pause", "cancel"}
+    | {"add_group", "set_group", "remove_group", "pause_group", "resume_group", "drain"}
+    | {"shut_down", "refused"}
 )
 """What somebody asked for, or what only leads to something."""
 

@@ -73,6 +73,10 @@ from lorad.daemon.handlers.adding import (
     add_job,
     copy_job,
 )
+from lorad.daemon.handlers.auditing import (
+    note_done,
+    note_refused,
+)
 from lorad.daemon.handlers.bringing import (
     get_file,
     get_news,
@@ -212,8 +216,13 @@ def handle(service: Service, request: AnyRequest, header: Header, actor: str) ->
             reply = handler(service, request, actor)
             assert not isinstance(reply, Later), "only what changes nothing may be answered later"
             keep_edit(service, request, reply, before, actor)
+            note_done(service, request, actor)
             service.store.remember(header.id, reply)
     except CannotUndo as error:
         service.store.drop_edit(error.number)  # or it would bar the way to those before it
+        note_refused(service, request, error, actor)
+        raise
+    except LoradError as error:
+        note_refused(service, request, error, actor)
         raise
     return reply

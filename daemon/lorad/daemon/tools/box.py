@@ -90,7 +90,7 @@ def look_at_torch() -> dict[str, Any]:
     """Whether torch is there and which cards it sees; nothing is put on a card."""
     try:
         import torch
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # it is not there, or a library of its is not
         return {"there": False, "why": str(error)}
     return {
         "there": True,

@@ -59,6 +59,7 @@ VERBS: dict[str, Verb] = {
     "up": Verb("Daemon", "", "start it in the background"),
     "down": Verb("Daemon", "", "pause the runs and end it; the next `up` resumes them"),
     "doctor": Verb("Daemon", "", "look over all that lorad stands on, and say what to do"),
+    "bundle": Verb("Daemon", "[FILE]", "an archive for a question, without secrets"),
     "install": Verb("Daemon", "", "have systemd start it; --remove undoes that"),
     "proxy": Verb("Daemon", "", "the far end of --host: where the sockets are"),
     "config": Verb("Other", "[KEY=...]", "settings: theme, keys, hosts"),

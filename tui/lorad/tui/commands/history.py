@@ -1,4 +1,8 @@
-"""`lorad history`: who changed what, and when."""
+"""`lorad history`: who changed what, and when, also what was refused.
+
+WHO is a client as it called itself (`lorad anna@box:4711`, the number its process), or the
+scheduler, a run, the daemon. It is a claim: whoever may use the sockets may say any name.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,10 @@ from lorad.tui.commands._arguments import add_json, connect, count, job_id, prin
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All jobs or one."""
+    parser.epilog = (
+        "WHO is what a client called itself: its user, box and process. It is a claim, not a"
+        " proof. `refused` is a command that changed nothing, and why. `lorad events -f` goes on."
+    )
     parser.add_argument("id", metavar="ID", type=job_id, nargs="?", help="only this job")
     parser.add_argument("-n", metavar="N", type=count, default=100, help="the newest N; else 100")
     add_json(parser)

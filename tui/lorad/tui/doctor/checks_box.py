@@ -91,13 +91,16 @@ def check_cards(facts: Box, trains: bool) -> Line:
     return ok("GPUs", f"{counted(len(cards), 'card')}{driver}: {names}.")
 
 
-def check_torch(facts: Box) -> Line | None:
-    """What torch sees must be what the driver shows; none on a thin client."""
+def check_torch(facts: Box) -> Line:
+    """What torch sees must be what the driver shows. A thin client is not asked."""
     found = facts.torch
     if found is None:
         return warning("torch", f"It could not be looked at: {facts.why}.")
     if not found["there"]:
-        return None
+        why = clean_line(found["why"], 300)
+        return wrong(
+            "torch", f"It cannot be imported: {why}.", "pip install 'lorad[train]' brings it."
+        )
     version = f"torch {clean_line(found['version'], 40)}"
     shown = len((facts.cards or {}).get("cards", ()))
     if shown and not found["built_for"]:

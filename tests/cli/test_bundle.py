@@ -12,6 +12,7 @@ from cli.conftest import Lorad
 from support import Daemon, small_recipe
 
 from lorad.shared.messages import PauseJob, SetJob
+from lorad.tui.bundling import whole_lines
 
 SECRET = "Zq7Xk2Lm9Pw4Rt6Vb8Nc1"
 TOKEN = f"hf_{SECRET}"
@@ -93,6 +94,11 @@ def test_without_a_daemon_the_rest_goes_in(lorad: Lorad, work: Path) -> None:
     assert "Left out: the queue: No daemon is running here." in ended.stderr
     (path,) = work.glob("lorad-*.tar.gz")
     assert set(texts(path)) == {"README.txt", "doctor.txt", "versions.json", "system.json"}
+
+
+def test_half_a_token_at_the_cut_goes_with_its_line() -> None:
+    assert whole_lines(f"{SECRET}\nrest".encode(), cut=True) == "rest"
+    assert whole_lines(b"first\nrest", cut=False) == "first\nrest"
 
 
 def test_a_wrong_number_is_told(lorad: Lorad, work: Path, daemon: Daemon) -> None:

@@ -21,7 +21,7 @@ demo: $(READY)  ## Train a LoRA on the shipped model and watch it, in a few minu
 	$(BIN)/lorad demo
 
 test: $(READY)  ## The whole suite, with real sockets, processes and terminals
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m 'not proof'
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m 'not proof'
 
 proof: $(READY)  ## What is promised, repeated until it convinces: kills, faults, every pair of options
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist load -m proof

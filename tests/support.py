@@ -48,9 +48,13 @@ guidance_scale = 4.0
 """
 
 
-def eventually(ask: Callable[[], T], timeout: float = 60.0) -> T:
+PATIENCE = 60.0
+"""Seconds; a shorter limit would only fail where the machine is busy."""
+
+
+def eventually(ask: Callable[[], T], timeout: float = PATIENCE) -> T:
     """What `ask` answers once that is truthy."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + (timeout := max(timeout, PATIENCE))
     while not (answer := ask()):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout} s: {ask}, last answer {answer!r}")
@@ -119,7 +123,7 @@ class Daemon:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "lorad.daemon"], env=self.env, stdin=subprocess.DEVNULL
         )
-        eventually(self._answers, 20)
+        eventually(self._answers)
 
     def _answers(self) -> bool:
         try:
@@ -181,7 +185,7 @@ class Daemon:
             pids = []
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(60)
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

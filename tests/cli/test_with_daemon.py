@@ -260,6 +260,6 @@ def test_ctrl_c_is_130_and_leaves_the_job(lorad: Lorad, daemon: Home, home: Path
         assert waiting.stderr is not None
         assert "lorad enqueue 1" in waiting.stderr.readline(), "it waits now"
         waiting.send_signal(signal.SIGINT)
-        assert waiting.wait(10) == 130
+        assert waiting.wait(60) == 130
         assert waiting.stderr.read() == ""
     assert json.loads(lorad("status", "--json").stdout)["jobs"][0]["state"] == "stashed"

@@ -141,12 +141,12 @@ def test_the_same_command_twice_acts_once(daemon: Daemon, tmp_path: Path) -> Non
 def test_the_queue_by_its_verbs_and_its_events(daemon: Daemon, tmp_path: Path) -> None:
     client = daemon.client()
     watch = client.watch("queue/")
-    watch.wait_attached(5)
+    watch.wait_attached(60)
     recipe = small_recipe(tmp_path)
     ids = [daemon.add(recipe, stash=True).id for _ in range(3)]
     client.ask(SetPriority(id=ids[2], priority=5))
     client.ask(RemoveJob(id=ids[0]))
-    heard = [watch.receive(5) for _ in range(5)]
+    heard = [watch.receive(60) for _ in range(5)]
     told = [
         (type(h.event), h.event.job.id if isinstance(h.event, JobChanged) else h.event.id)
         for h in heard
@@ -246,7 +246,7 @@ def test_without_a_driver_the_gauges_say_so(daemon: Daemon) -> None:
 
 def test_it_beats(daemon: Daemon) -> None:
     watch = daemon.client().watch(DAEMON_TOPIC)
-    watch.wait_attached(5)
+    watch.wait_attached(60)
     first = eventually(lambda: watch.receive(3), 5)
     second = eventually(lambda: watch.receive(3), 5)
     assert second.header.seq == first.header.seq + 1

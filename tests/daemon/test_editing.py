@@ -200,7 +200,7 @@ def test_what_was_added_goes_with_its_folder(make: Make, tmp_path: Path) -> None
     (job,) = stashed(daemon, tmp_path, 1)
     client = daemon.client()
     watch = client.watch("queue/")
-    watch.wait_attached(5)
+    watch.wait_attached(60)
     assert client.ask(Undo()).jobs == []
     assert queue(client) == []
     eventually(lambda: (e := watch.receive(1)) and e.event == JobRemoved(id=job.id))

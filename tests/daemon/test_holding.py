@@ -92,7 +92,7 @@ def test_down_pauses_what_is_held_and_up_leaves_it(make: Make, tmp_path: Path) -
     id = held(daemon, tmp_path)
     daemon.client().ask(ShutDown())
     assert daemon.process is not None
-    daemon.process.wait(20)
+    daemon.process.wait(60)
     daemon.start()
     assert daemon.job(id).status == Paused(cause="it was held when the daemon was shut down")
 

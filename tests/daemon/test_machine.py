@@ -175,7 +175,7 @@ def look(daemon: Daemon, folder: Path) -> None:
     assert status.host.cpu_count == os.cpu_count()
     assert status.host.disks
     with contextlib.closing(client.watch("queue/")) as watch:
-        watch.wait_attached(5.0)
+        watch.wait_attached(60)
         health = eventually(lambda: h if (h := client.ask(GetHealth())).watchers else None)
     assert health.daemon == client.daemon
     assert health.database_bytes > 0

@@ -201,7 +201,7 @@ def test_looks_and_notes_are_stored_told_and_shown(make: Make, tmp_path: Path) -
     daemon = make(LOOKS)
     client = daemon.client()
     watch = client.watch("queue/", job_topic(1, "metrics"), job_topic(1, "notes"))
-    watch.wait_attached(5)
+    watch.wait_attached(60)
     job = add(daemon, tmp_path)
     job = eventually(lambda: (j := daemon.job(job.id)).progress.note == "The loss is NaN." and j)
     assert (job.progress.best_step, job.progress.validation_loss) == (2, None)
@@ -385,7 +385,7 @@ def test_what_happens_is_marked_on_the_curves_and_the_cards_are_kept_by_step(
     daemon = make(MARKED, LORAD_FAKE_GPUS="1")
     client = daemon.client()
     watch = client.watch(job_topic(1, "notes"))
-    watch.wait_attached(5)
+    watch.wait_attached(60)
     job = add(daemon, tmp_path)
     eventually(lambda: client.ask(GetMarks(id=job.id)).marks)
     assert client.ask(GetChart(id=job.id, width=9)).lines["loss"][-1].step == 2

@@ -14,7 +14,7 @@ import pytest
 from support import Daemon, eventually, small_recipe
 
 from lorad.shared.jobs import Queued
-from lorad.shared.messages import GetMetrics, GetStatus, ResumeJob, ShutDown, WhyJob
+from lorad.shared.messages import CancelJob, GetMetrics, GetStatus, ResumeJob, ShutDown, WhyJob
 
 from .conftest import STEPS, Finished, same
 
@@ -123,11 +123,12 @@ def test_a_failure_is_one_sentence_and_the_queue_goes_on(daemon: Daemon, tmp_pat
     assert "anchor.png cannot be decoded" in first.status.reason
     second = daemon.wait_state(jobs[1].id, "failed")
     assert "elsewhere does not exist" in second.status.reason
-    daemon.wait_state(jobs[2].id, "done")
+    daemon.wait_state(jobs[2].id, "running", "done")
     for job in jobs:
         assert "Traceback" not in daemon.home.log(job.id).read_text()
 
 
+@pytest.mark.proof  # tests/daemon/test_groups.py has it without torch
 def test_two_cards_train_two_jobs_at_a_time(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path / "home", LORAD_FAKE_GPUS="2")
     daemon.start()
@@ -167,12 +168,13 @@ def test_a_full_disk_pauses_the_job_and_it_goes_on_when_there_is_room(
     ballast = tiny_disk / "ballast"
     ballast.write_bytes(bytes(1_500_000))
     job = daemon.add(recipe)
-    after = daemon.add(small_recipe(tmp_path / "other", steps=2))
+    after = daemon.add(small_recipe(tmp_path / "other", steps=5000, checkpointing_steps=5000))
     job = daemon.wait_state(job.id, "paused")
     assert "is full" in job.status.cause
     assert "MiB are needed" in job.status.cause
     assert f"lorad resume {job.id}" in daemon.client().ask(WhyJob(id=job.id)).sentence
-    daemon.wait_state(after.id, "done")
+    daemon.wait_state(after.id, "running")
+    daemon.client().ask(CancelJob(id=after.id, force=True))
     subprocess.run(["mount", "-o", "remount,size=64m", str(tiny_disk)], check=True)
     daemon.client().ask(ResumeJob(id=job.id))
     daemon.wait_state(job.id, "done")

@@ -26,7 +26,7 @@ def test_killed_and_opened_again_while_a_run_goes_on(daemon: Daemon, tmp_path: P
     with Terminal([LORAD], daemon.env, 80, 24) as terminal:
         eventually(lambda: "running" in terminal.text, 30)
         terminal.send("q")
-        assert terminal.process.wait(10) == 0
+        assert terminal.process.wait(60) == 0
     step = daemon.job(job.id).progress.step
     assert daemon.wait_step(job.id, step + 2).state == "running"
     daemon.client().ask(CancelJob(id=job.id, force=True))
@@ -57,7 +57,7 @@ def test_the_curves_of_a_live_run_zoomed_and_left_again(daemon: Daemon, tmp_path
         terminal.send("0\r")
         daemon.wait_step(job.id, daemon.job(job.id).progress.step + 2)
         terminal.send("q")
-        assert terminal.process.wait(10) == 0
+        assert terminal.process.wait(60) == 0
     client = daemon.client()
     lines = client.ask(GetChart(id=job.id, width=50, metrics=["loss", "grad_norm"])).lines
     points = client.ask(GetMetrics(id=job.id, limit=lines["loss"][-1].step)).points

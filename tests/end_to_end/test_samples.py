@@ -70,11 +70,11 @@ def test_the_list_is_of_what_is_asked_for(box: Daemon) -> None:
 def test_one_picture_in_a_terminal_is_drawn_from_its_file(box: Daemon) -> None:
     words = [LORAD, "samples", "1", "--step", "5", "--prompt", "1"]
     with Terminal(words, box.env, 100, 30) as terminal:
-        assert terminal.process.wait(30) == 0
+        assert terminal.process.wait(60) == 0
         eventually(lambda: "prompt 1" in terminal.text, 10)
         assert "48;2;15;61;201" in terminal.text
     with Terminal([*words, "--step", "0"], box.env, 100, 30) as terminal:
-        assert terminal.process.wait(30) == 0
+        assert terminal.process.wait(60) == 0
         eventually(lambda: "48;2;99;98;0" in terminal.text, 10)  # both, side by side
         assert "48;2;99;98;5" in terminal.text
 
@@ -90,7 +90,7 @@ def test_the_dashboard_opens_a_picture_from_its_file(box: Daemon) -> None:
         terminal.send("b")
         eventually(lambda: "48;2;10;61;201" in terminal.text, 30)
         terminal.send("q")
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(60) == 0
 
 
 def test_pictures_that_cannot_be_drawn_so_are_a_sentence(box: Daemon) -> None:

@@ -6,11 +6,15 @@ import json
 import shutil
 import subprocess
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from support import Daemon, small_recipe
+
+from lorad.daemon.tools.__main__ import main
 
 from .conftest import Finished
 
@@ -22,6 +26,20 @@ def lorad(daemon: Daemon, *words: object) -> subprocess.CompletedProcess[str]:
         [LORAD, *map(str, words)], env=daemon.env, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=200,
     )  # fmt: skip
+
+
+@pytest.fixture
+def tool(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """The same without a process of its own, which would import torch again: code and words."""
+
+    def run(*words: object) -> tuple[int, str]:
+        monkeypatch.setenv("LORAD_HOME", finished.daemon.env["LORAD_HOME"])
+        monkeypatch.setattr("sys.argv", ["lorad.daemon.tools", *map(str, words)])
+        return main(), capsys.readouterr().out
+
+    return run
 
 
 def test_check_of_a_good_recipe(finished: Finished) -> None:
@@ -52,7 +70,9 @@ def test_check_names_every_problem_at_once(finished: Finished, tmp_path: Path) -
     assert "Traceback" not in done.stderr
 
 
-def test_check_tells_what_is_odd_and_lets_it_be_trained(finished: Finished, tmp_path: Path) -> None:
+def test_check_tells_what_is_odd_and_lets_it_be_trained(
+    finished: Finished, tool: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
     recipe = small_recipe(tmp_path)
     pictures = tmp_path / "pictures"
     hostile = "\x1b]52;c;aGk=\x07.png"
@@ -64,33 +84,38 @@ def test_check_tells_what_is_odd_and_lets_it_be_trained(finished: Finished, tmp_
     assert "There more than once: ␛]52;c;aGk=�.png, anchor.png" in done.stdout
     assert "1 with captions past the 24 tokens that are read" in done.stdout
     assert not set("\x1b\x07") & set(done.stdout + done.stderr)
-    report = json.loads(lorad(finished.daemon, "check", recipe, "--json").stdout)
+    report = json.loads(tool("check", recipe, "--json")[1])
     assert report["duplicates"] == [[hostile, "anchor.png"]]
     assert report["long_captions"] == [hostile]
 
 
-def test_check_lists_every_broken_picture_of_many(finished: Finished, tmp_path: Path) -> None:
+def test_check_lists_every_broken_picture_of_many(
+    tool: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
     recipe = small_recipe(tmp_path)
     (tmp_path / "pictures" / "metadata.csv").unlink()
     for number in range(30):
         (tmp_path / "pictures" / f"broken-{number:02}.png").write_bytes(b"no picture")
     recipe.write_text(recipe.read_text().replace("[lora]", 'caption = "x"\n[lora]'))
-    done = lorad(finished.daemon, "check", recipe)
-    assert done.returncode == 2
-    assert all(f"Broken    broken-{n:02}.png: it is no picture" in done.stdout for n in range(30))
+    code, said = tool("check", recipe)
+    assert code == 2
+    assert all(f"Broken    broken-{n:02}.png: it is no picture" in said for n in range(30))
 
 
-def test_generate_draws_with_the_lora_and_without_it(finished: Finished, tmp_path: Path) -> None:
-    pictures = []
-    for scale in (0, 1):
-        out = tmp_path / f"{scale}.png"
-        done = lorad(
-            finished.daemon, "generate", finished.job.id, "cat face", "--steps", 3,
-            "--scale", scale, "--out", out,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.strip().splitlines()[-1] == str(out)
-        pictures.append(np.asarray(Image.open(out)).astype(int))
+def test_generate_draws_with_the_lora_and_without_it(
+    finished: Finished, tool: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    without, whole = tmp_path / "0.png", tmp_path / "1.png"
+    done = lorad(
+        finished.daemon, "generate", finished.job.id, "cat face", "--steps", 3, "--scale", 0,
+        "--out", without,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().splitlines()[-1] == str(without)
+    words = (f"--folder={finished.folder}", "--prompt=cat face", "--steps=3", f"--out={whole}")
+    code, said = tool("generate", *words)
+    assert (code, said.strip().splitlines()[-1]) == (0, str(whole))
+    pictures = [np.asarray(Image.open(path)).astype(int) for path in (without, whole)]
     assert pictures[0].shape == (64, 64, 3)
     assert np.abs(pictures[0] - pictures[1]).mean() > 1
 

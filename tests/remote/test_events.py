@@ -85,7 +85,7 @@ def test_it_follows_over_a_restart_and_ends_with_its_reader(daemon: Daemon, tmp_
         client.ask(SetPriority(id=1, priority=2))
         assert [json.loads(process.stdout.readline())["seq"] for _ in range(2)] == [2, 3]
         process.stdout.close()
-        assert process.wait(20) == 0, "nothing more happens, and still it ends"
+        assert process.wait(60) == 0, "nothing more happens, and still it ends"
 
 
 def test_what_was_lost_on_the_way_is_asked_for(
@@ -141,7 +141,7 @@ def test_a_wrong_place_to_begin_is_told(tmp_path: Path) -> None:
 def test_news_are_told_only_when_they_are_stored(daemon: Daemon, tmp_path: Path) -> None:
     client = daemon.client()
     watch = client.watch("news/")
-    watch.wait_attached(5)
+    watch.wait_attached(60)
     id = add(daemon, tmp_path)
     heard = eventually(lambda: watch.receive(1), 10)
     assert isinstance(heard.event, Happened)

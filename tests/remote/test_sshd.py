@@ -140,7 +140,7 @@ def test_through_the_real_thing(daemon: Daemon, server: Server, command: str) ->
     with Client(tunnel) as client:
         assert client.ask(GetStatus()).daemon.home == str(daemon.home.folder)
         watch = client.watch(DAEMON_TOPIC)
-        watch.wait_attached(10)
+        watch.wait_attached(60)
         assert eventually(lambda: watch.receive(2), 10)
         watch.close()
         server.stop()

@@ -62,7 +62,10 @@ class Tiny:
 
     def pipeline(self) -> Any:
         """Over the same weights without the adapter."""
-        return copy.deepcopy(built(self.name))
+        whole = built(self.name)
+        takes = (self.network_name, *self.text_encoders)  # an adapter; the others are as they are
+        kept = [part for name, part in whole.components.items() if name not in takes]
+        return copy.deepcopy(whole, {id(part): part for part in kept})
 
 
 def make_recipe(lora: str = "", more: str = "") -> Recipe:

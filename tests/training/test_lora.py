@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,6 +28,18 @@ def trained(name: str, lora: str = "") -> dict[str, tuple[int, float]]:
         for component, module in modules.items()
         for name, tuner in tuners(module).items()
     }
+
+
+def every(whole: str, *kinds: str) -> list[Any]:
+    """Families with kinds of adapters; but for some, their first one does where time counts."""
+    return [
+        pytest.param(
+            name, kind,
+            marks=[] if name in whole.split() or kind == kinds[0] else pytest.mark.proof,
+        )
+        for name in ("sd1", "sdxl", "sd3")
+        for kind in kinds
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["sd1", "sd2", "sdxl", "sd3"])
@@ -141,9 +154,11 @@ def test_gaussian_is_another_beginning() -> None:
         trained("sd1", 'type = "loha"\ninit_lora_weights = "gaussian"')
 
 
-@pytest.mark.parametrize("kind", ['type = "lora"', "use_dora = true", 'type = "loha"',
-                                  'type = "lokr"', "use_rslora = true"])  # fmt: skip
-@pytest.mark.parametrize("name", ["sd1", "sdxl", "sd3"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    every("sd1", 'type = "lora"', "use_dora = true", 'type = "loha"', 'type = "lokr"',
+          "use_rslora = true"),
+)  # fmt: skip
 def test_a_fresh_adapter_changes_nothing_and_learns_everywhere(name: str, kind: str) -> None:
     family = Tiny(name)
     more = "" if name == "sd3" else "conv_rank = 2\n"
@@ -210,8 +225,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("file", ["pytorch_lora_weights.safetensors", "small.safetensors"])
-@pytest.mark.parametrize("name", ["sd1", "sdxl", "sd3"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("name", "kind"), every("sd1 sd3", *KINDS))
 def test_a_run_begins_with_a_file_of_either_keys(
     tmp_path: Path, name: str, kind: str, file: str
 ) -> None:

@@ -19,10 +19,12 @@ from lorad.shared.jobs import LORA_FILE
 
 from .adapters import outputs
 from .test_export import (
+    EVERY,
     FAMILIES,
     KOHYA_FILE,
     LORA,
     OTHERS,
+    PEFTS,
     assert_same,
     exported,
     full,
@@ -34,8 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:While injecting the PEFT adapter
 ALL = {**LORA, **OTHERS}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize(("family", "kind"), EVERY)
 def test_there_and_back_is_the_same_adapter(tmp_path: Path, family: str, kind: str) -> None:
     source = exported(family, full(family, ALL[kind]), tmp_path)
     for file in (LORA_FILE, KOHYA_FILE):
@@ -50,8 +51,7 @@ def test_there_and_back_is_the_same_adapter(tmp_path: Path, family: str, kind: s
             path.unlink()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("kind", LORA)
+@pytest.mark.parametrize(("family", "kind"), PEFTS)
 def test_a_converted_kohya_file_loads_in_a_pipeline(tmp_path: Path, family: str, kind: str) -> None:
     """DoRA too, and alphas that differ: diffusers loses both in a file of kohya's keys."""
     source = exported(family, full(family, LORA[kind]), tmp_path)
@@ -98,8 +98,7 @@ def test_what_cannot_be_converted_is_a_sentence(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize(("family", "kind"), EVERY)
 def test_a_merged_model_draws_as_the_adapter(tmp_path: Path, family: str, kind: str) -> None:
     source = exported(family, full(family, ALL[kind]), tmp_path)
     pipe = source.pipeline()

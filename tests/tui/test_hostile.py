@@ -126,7 +126,7 @@ def test_no_screen_hands_on_what_others_wrote(size: tuple[int, int], tmp_path: P
                 )
             settle(shown)
         shown.send("q")
-        assert shown.process.wait(20) == 0
+        assert shown.process.wait(60) == 0
         eventually(lambda: "asked for" in shown.text, 20)
         assert shown.data.count(b"PWN") > 100, "it was shown, as text"
         check(shown.data)

@@ -19,7 +19,7 @@ from lorad.shared.recipe import template
 from lorad.tui.link import DaemonLink
 from lorad.tui.messages import Answered, Declined, News
 
-SOON = 20.0
+SOON = 60.0
 
 
 class Daemon:

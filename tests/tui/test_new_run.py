@@ -70,7 +70,7 @@ def form(link: FakeLink, sources: int, act: Act) -> None:
 
 
 async def until_shown(pilot: Pilot[int], text: str) -> str:
-    for _ in range(400):
+    for _ in range(1200):
         shown = text_of(pilot.app)  # type: ignore[arg-type]
         if text in shown:
             return shown

@@ -69,7 +69,7 @@ def test_pictures_have_the_colours_that_the_terminal_has(
         eventually(lambda: len(re.findall(wanted, shown.text)) > 2, 20)
         assert not re.search(unwanted, shown.text)
         shown.send("q")
-        assert shown.process.wait(20) == 0
+        assert shown.process.wait(60) == 0
 
 
 def quiet(shown: Terminal) -> int:
@@ -101,7 +101,7 @@ def test_a_step_within_the_page_sends_no_picture_again(program: Path) -> None:
         assert "48;2;20;40;" not in sent
         assert "90;180;30" not in sent
         shown.send("q")
-        assert shown.process.wait(20) == 0
+        assert shown.process.wait(60) == 0
 
 
 def test_a_late_answer_moves_nothing(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_late_answer_moves_nothing(tmp_path: Path) -> None:
         shown.send("h")
         eventually(lambda: "step 30 · 2" in shown.text, 20)
         shown.send("q")
-        assert shown.process.wait(20) == 0
+        assert shown.process.wait(60) == 0
         eventually(lambda: "asked [] at 30" in shown.text, 20)
 
 

@@ -31,7 +31,7 @@ conversation.REMEMBER_SECONDS = 0.1
 folder = Path(sys.argv[1])
 sys.exit(app.run({"": Home(folder, folder, folder)}))
 """
-SOON = 20.0
+SOON = 60.0
 
 
 class Terminal:

@@ -225,6 +225,8 @@ def rewrite(checkpoint_: Path, state: object) -> None:
     path.write_text(json.dumps(state))
     manifest = json.loads((checkpoint_ / checkpoint.MANIFEST).read_text())
     manifest["files"]["state.json"] = checkpoint._about(path)
+    manifest.pop("sha256")
+    manifest["sha256"] = checkpoint._digest(manifest)
     (checkpoint_ / checkpoint.MANIFEST).write_text(json.dumps(manifest))
 
 

@@ -14,6 +14,7 @@ from typing import TextIO
 
 from lorad.daemon.health import TROUBLED
 from lorad.daemon.service import Service
+from lorad.shared import failpoints
 from lorad.shared.endpoints import Home, find_home
 from lorad.shared.errors import DaemonRunning, LoradError
 
@@ -23,6 +24,7 @@ def main() -> int:
     umask = os.umask(0o077)  # for all that the daemon writes; the runs' output is the user's
     home = find_home()
     try:
+        failpoints.arm()
         home.make()
         lock = take_lock(home)
         _log_to(home)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
+from lorad.shared import failpoints
 from lorad.shared.errors import StoreBusy, StoreFull, StoreUnreadable
 
 VERSION = 3
@@ -94,6 +95,8 @@ class Database:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
+            with failpoints.as_sqlite():
+                failpoints.passed("store.before_commit")
             self._db.execute("COMMIT")
         except BaseException as error:
             if self._db.in_transaction:
@@ -105,6 +108,7 @@ class Database:
             if isinstance(error, sqlite3.OperationalError):
                 raise self._translated(error) from error
             raise
+        failpoints.passed("store.after_commit")
         self._regrets.clear()
         effects, self._effects = self._effects, []
         for effect in effects:

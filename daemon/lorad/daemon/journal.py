@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from lorad.shared import failpoints
 from lorad.shared.messages import AnyReport
 
 _encoder = msgspec.msgpack.Encoder()
@@ -41,12 +42,13 @@ class Journal:
         block = b"".join(len(frame).to_bytes(4, "little") + frame for frame in frames)
         before = self._path.stat().st_size
         try:
-            written = self._file.write(block)
+            written = self._file.write(failpoints.taken("journal.append", block))
             if written != len(block):
                 raise OSError(28, "No space left on device")
         except OSError:
             self._file.truncate(before)
             raise
+        failpoints.passed("journal.appended")
 
     def close(self) -> None:
         """Write no more."""

@@ -22,6 +22,7 @@ from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges
 from lorad.daemon.terms import refuse_too_few, refuse_too_wide
 from lorad.daemon.why import why
+from lorad.shared import failpoints
 from lorad.shared.clean import clean_line
 from lorad.shared.endpoints import Home
 from lorad.shared.errors import LoradError, RecipeError
@@ -189,9 +190,11 @@ class Queue(Figures):
 
     def _start(self, job: Job, gpus: tuple[str, ...]) -> None:
         attempt = self.store.begin_attempt(job.id)
+        failpoints.passed("spawn.before")
         try:
             named = {"LORAD_GROUP": job.group, "LORAD_JOB_NAME": clean_line(job.name)}
             process = self.supervisor.spawn(attempt, gpus, named)
+            failpoints.passed("spawn.after")
         except OSError as error:
             self._fail_unstarted(job, f"Its process could not be started: {error}.")
             return

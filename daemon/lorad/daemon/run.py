@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from lorad.daemon.uplink import Identity, Uplink
+from lorad.shared import failpoints
 from lorad.shared.errors import (
     DataSetUnreachable,
     LoradError,
@@ -31,6 +32,11 @@ def main() -> int:
     for chatty in ("httpx", "filelock", "fsspec"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     faulthandler.register(signal.SIGUSR1)
+    try:
+        failpoints.arm()
+    except LoradError as error:
+        print(error, flush=True)
+        return error.exit_code
     uplink = Uplink(
         Identity(
             job_id=int(os.environ["LORAD_JOB_ID"]),
@@ -47,7 +53,10 @@ def main() -> int:
         # No last word: the job is queued again when a daemon is back.
         print("No daemon gave this run its task.", flush=True)
         return 1
-    uplink.report(end := _train(assignment, uplink))
+    end = _train(assignment, uplink)
+    failpoints.passed("end.untold")
+    uplink.report(end)
+    failpoints.passed("end.told")
     if end.reason:
         print(end.reason, flush=True)
     uplink.close()

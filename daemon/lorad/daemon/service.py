@@ -32,7 +32,7 @@ from lorad.daemon.store import Store
 from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges, find_cards
 from lorad.daemon.watch import Outlook, Watchman
-from lorad.shared import codec
+from lorad.shared import codec, failpoints
 from lorad.shared.endpoints import Home
 from lorad.shared.jobs import Active
 from lorad.shared.messages import (
@@ -168,8 +168,11 @@ class Service:
         """Act on the end of processes; what a full disk refuses now is tried again."""
         for job_id in list(self._ended):
             with kept_alive(f"settling job {job_id}"):
+                failpoints.passed("settle.before")
                 self.runs.collect(job_id)
+                failpoints.passed("settle.collected")
                 self.queue.settle(job_id)
+                failpoints.passed("settle.after")
                 self._ended.discard(job_id)
 
     def make_output(self, folder: Path) -> None:

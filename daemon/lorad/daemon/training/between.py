@@ -19,6 +19,7 @@ from lorad.daemon.training.health import Verdict, write_incident
 from lorad.daemon.training.optimizer import optimizer_state
 from lorad.daemon.training.run import Run
 from lorad.daemon.training.setup import restore
+from lorad.shared import failpoints
 from lorad.shared.errors import DiskFull, Diverged, LoradError, NotFinite
 from lorad.shared.jobs import LORA_FILE
 from lorad.shared.messages import (
@@ -48,6 +49,7 @@ def draw(run: Run) -> None:
         with run.shown():
             for picture in run.preview.draw(run.step, sample):
                 run.line.report(SampleReport(picture=picture))
+                failpoints.passed("preview.told")
                 count += 1
         log.info("Step %d: drew %d pictures", run.step, count)
         run.tell("")
@@ -165,7 +167,9 @@ def save(run: Run) -> None:
     copy_files(run, folder, run.folder)
     write_card(run.folder, run.family.name, run.recipe, run.step)
     run.pace.keep()
+    failpoints.passed("save.before_told")
     run.line.report(SavedReport(step=run.step))
+    failpoints.passed("save.told")
     log.info("Step %d: saved %s", run.step, folder.name)
 
 
@@ -179,7 +183,7 @@ def copy_files(run: Run, checkpoint: Path, folder: Path) -> None:
     if run.peers.leads:
         make_folder(folder)
         for name in (LORA_FILE, kohya_file(run.recipe)):
-            write_atomically(folder / name, (checkpoint / name).read_bytes())
+            write_atomically(folder / name, (checkpoint / name).read_bytes(), "final")
 
 
 def finish(run: Run) -> EndReport:

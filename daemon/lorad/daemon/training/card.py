@@ -47,7 +47,7 @@ def write_card(folder: Path, family_name: str, recipe: Recipe, step: int) -> lis
     if (sheet := grid(folder / "samples")) is not None:
         out = io.BytesIO()
         sheet.save(out, "PNG")
-        write_atomically(folder / GRID, out.getvalue())
+        write_atomically(folder / GRID, out.getvalue(), "card")
         names.append(GRID)
     card = make_card(family_name, recipe, step, has_grid=sheet is not None)
     try:
@@ -57,7 +57,7 @@ def write_card(folder: Path, family_name: str, recipe: Recipe, step: int) -> lis
     except (OSError, UnicodeDecodeError) as error:
         log.warning("The card %s is left as it is: it cannot be read (%s)", path, error)
         return names
-    write_atomically(path, card.encode())
+    write_atomically(path, card.encode(), "card")
     return names
 
 

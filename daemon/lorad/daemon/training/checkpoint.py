@@ -17,17 +17,27 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import safetensors
 import safetensors.torch
 import torch
 from msgspec import Struct
 
-from lorad.daemon.training.files import disk_full_told, make_folder, refuse_without_room, sync
+from lorad.daemon.training.files import (
+    disk_full_told,
+    make_folder,
+    put,
+    refuse_without_room,
+    sync,
+)
 from lorad.daemon.training.plan import Plan
 from lorad.daemon.training.validation import Best
-from lorad.shared.errors import CheckpointDamaged, CheckpointUnusable
+from lorad.shared import failpoints
+from lorad.shared.errors import CheckpointDamaged, CheckpointUnusable, DiskFailing
 
 log = logging.getLogger(__name__)
 MANIFEST = "MANIFEST.json"
+FORMAT = 2
+"""Of the manifest; 1 had no digest of itself."""
 NAME = re.compile(r"checkpoint-(\d+)")
 ROOM = 1.25
 """Times the size of a checkpoint that must be free before one is begun."""
@@ -93,6 +103,8 @@ class Checkpoints:
         """Clears away what a killed run left half done."""
         self._folder = folder
         self.keep = keep
+        self.passed_over: list[str] = []
+        """What `load` found that it could not use, in words."""
         make_folder(folder)
         for left in [*folder.glob(".tmp-*"), *folder.glob(".del-*")]:
             shutil.rmtree(left, ignore_errors=True)
@@ -112,7 +124,8 @@ class Checkpoints:
         """Write one; `export` adds the LoRA files to its folder. That of step `spare` is kept.
 
         Raises:
-            DiskFull: nothing was changed; the one before is whole.
+            DiskFull, DiskFailing: the one before is whole.
+            CheckpointDamaged: the same; the disk did not keep what it was given.
         """
         final = self._folder / f"checkpoint-{state.step}"
         if final.exists() and not fault(final):
@@ -122,33 +135,48 @@ class Checkpoints:
         staged = self._folder / f".tmp-{state.step}-{uuid.uuid4().hex[:8]}"
         try:
             with disk_full_told(self._folder, int(ROOM * 2 * size)):
+                failpoints.passed("save.begun")
                 self._write(staged, state, tensors, export)
                 if final.exists():  # and is damaged
                     self._remove(final)
+                failpoints.passed("save.before_rename")
                 staged.rename(final)
+                failpoints.passed("save.after_rename")
                 sync(self._folder)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
         if why := fault(final):
             raise CheckpointDamaged(folder=final, why=why)
-        # Later ones are damaged, or this run would have gone on from them.
-        older = [path for path in self.all() if spare != _step(path) <= state.step]
-        for old in older[: -self.keep]:
-            self._remove(old)
+        with disk_full_told(self._folder, 1):
+            failpoints.passed("save.before_prune")
+            # Later ones are damaged, or this run would have gone on from them.
+            older = [path for path in self.all() if spare != _step(path) <= state.step]
+            for old in older[: -self.keep]:
+                self._remove(old)
         return final
 
     def _write(
         self, staged: Path, state: State, tensors: Tensors, export: Callable[[Path], None]
     ) -> None:
         staged.mkdir()
+        failpoints.passed("save.staged")
         for name, part in tensors.parts().items():
-            safetensors.torch.save_file(part, staged / f"{name}.safetensors")
-        (staged / "state.json").write_bytes(msgspec.json.format(msgspec.json.encode(state)))
+            safetensors.torch.save_file(part, path := staged / f"{name}.safetensors")
+            _look_after(path)
+        data = msgspec.json.format(msgspec.json.encode(state))
+        put(staged / "state.json", data, "save.file")
+        before = set(staged.iterdir())
         export(staged)
+        for path in sorted(set(staged.iterdir()) - before):
+            _look_after(path)
         files = {path.name: _about(path) for path in sorted(staged.iterdir())}
+        failpoints.passed("save.before_flush")
         for name in files:
             sync(staged / name)
-        (staged / MANIFEST).write_text(json.dumps({"format": 1, "files": files}, indent=1))
+        failpoints.passed("save.before_manifest")
+        told = {"format": FORMAT, "files": files}
+        told["sha256"] = _digest(told)
+        put(staged / MANIFEST, json.dumps(told, indent=1).encode(), "save.manifest")
         sync(staged / MANIFEST)
         sync(staged)
 
@@ -158,25 +186,26 @@ class Checkpoints:
         Raises:
             CheckpointUnusable: there are some, and none verifies.
         """
-        faults = []
+        self.passed_over = []
         for path in reversed(self.all()):
             if why := fault(path):
                 log.warning("%s cannot be used (%s); the one before it is", path.name, why)
-                faults.append(f"{path.name}: {why}")
+                self.passed_over.append(f"{path.name}: {why}")
                 continue
             state = read_state(path)
             parts = [path / f"{name}.safetensors" for name in Tensors.__struct_fields__]
             return state, Tensors(
                 *(safetensors.torch.load_file(part) if part.exists() else {} for part in parts)
             )
-        if faults:
-            raise CheckpointUnusable(folder=self._folder, why="; ".join(faults))
+        if self.passed_over:
+            raise CheckpointUnusable(folder=self._folder, why="; ".join(self.passed_over))
         return None
 
     def _remove(self, path: Path) -> None:
         """First out of sight, so that half of one is never taken for a whole."""
         hidden = path.with_name(f".del-{path.name}-{uuid.uuid4().hex[:8]}")
         path.rename(hidden)
+        failpoints.passed("save.in_prune")
         shutil.rmtree(hidden, ignore_errors=True)
 
 
@@ -192,11 +221,16 @@ def read_state(folder: Path) -> State:
 def fault(folder: Path) -> str:
     """What is wrong with a checkpoint, or nothing: damage, or a state of another version."""
     try:
-        files = json.loads((folder / MANIFEST).read_text())["files"]
-        for name, about in files.items():
+        told = json.loads((folder / MANIFEST).read_text())
+        if told["format"] not in (1, FORMAT):
+            return f"another version of lorad wrote its {MANIFEST}"
+        if told["format"] == FORMAT and told.pop("sha256") != _digest(told):
+            return f"{MANIFEST} is not what was written"
+        for name, about in told["files"].items():
             if _about(folder / name) != about:
                 return f"{name} is not what was written"
-        read_state(folder)
+        if (step := read_state(folder).step) != _step(folder):
+            return f"it is the checkpoint of step {step}"
     except msgspec.MsgspecError as error:
         return f"another version of lorad wrote its state.json: {error}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -206,6 +240,24 @@ def fault(folder: Path) -> str:
 
 def _step(path: Path) -> int:
     return int(path.name.removeprefix("checkpoint-"))
+
+
+def _look_after(path: Path) -> None:
+    """See that a file of tensors is as long as it says; it is not flushed.
+
+    Raises:
+        DiskFailing: it is not, and nobody said so.
+    """
+    failpoints.wrote("save.file", path)
+    try:
+        with safetensors.safe_open(path, "pt"):
+            pass
+    except safetensors.SafetensorError as error:
+        raise DiskFailing(path=path, why=f"not all of it has arrived ({error})") from error
+
+
+def _digest(told: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _about(path: Path) -> dict[str, Any]:

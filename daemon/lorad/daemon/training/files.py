@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -10,26 +11,46 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lorad.shared.errors import DiskFull
+from lorad.shared import failpoints
+from lorad.shared.errors import DiskFailing, DiskFull
 
 MIB = 1 << 20
+FAILING = (errno.EIO, errno.EROFS, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.EREMOTEIO)
+"""A disk, or the way to it, that is broken or was made read-only because it is."""
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Put a whole file in place of whatever was there.
+def write_atomically(path: Path, data: bytes, point: str = "") -> None:
+    """Put a whole file in place of whatever was there; `point` names it among the failpoints.
 
     Raises:
-        DiskFull: nothing was changed.
+        DiskFull, DiskFailing: nothing was changed.
     """
     with disk_full_told(path, len(data)):
         aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
-            aside.write_bytes(data)
+            put(aside, data, point and f"{point}.aside")
             sync(aside)
             aside.replace(path)
+            if point:
+                failpoints.passed(f"{point}.placed")
         finally:
-            aside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
         sync(path.parent)
+
+
+def put(path: Path, data: bytes, point: str = "") -> None:
+    """Write a file, and see that all of it has arrived; it is not flushed.
+
+    Raises:
+        OSError: it has not.
+        DiskFailing: nobody said so, and it is shorter than it was written.
+    """
+    path.write_bytes(data)
+    if point:
+        failpoints.wrote(point, path)
+    if (size := path.stat().st_size) != len(data):
+        raise DiskFailing(path=path, why=f"of {len(data)} bytes {size} have arrived")
 
 
 def make_folder(path: Path) -> None:
@@ -63,11 +84,20 @@ def refuse_without_room(folder: Path, needed: int) -> None:
 
 @contextmanager
 def disk_full_told(path: Path, needed: int) -> Iterator[None]:
-    """Turn the kernel's word for a full disk into ours; safetensors hides it in its message."""
+    """Turn the kernel's word for a full or a failing disk into ours.
+
+    safetensors has no error number, only the words.
+
+    Raises:
+        DiskFull, DiskFailing: instead of it.
+    """
     try:
         yield
     except Exception as error:
-        number = getattr(error, "errno", None)
-        if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+        number, words = getattr(error, "errno", None), str(error)
+        if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in words:
             raise DiskFull(path=path, needed_mib=-(-max(needed, 1) // MIB)) from error
+        told = [code for code in FAILING if code == number or f"(os error {code})" in words]
+        if told:
+            raise DiskFailing(path=path, why=os.strerror(told[0])) from error
         raise

@@ -132,7 +132,7 @@ class Preview:
         text.add_itxt(PROMPT, drawing.prompt)
         picture.save(png, "PNG", pnginfo=text)
         path = self._folder / f"step-{step:06d}-{index}.png"
-        write_atomically(path, png.getvalue())
+        write_atomically(path, png.getvalue(), "preview")
         width, height, thumb = make_thumb(picture)
         return SamplePicture(
             step=step,
@@ -158,7 +158,7 @@ class Preview:
         if sheet is not None:
             out = io.BytesIO()
             sheet.save(out, "PNG")
-            write_atomically(path, out.getvalue())
+            write_atomically(path, out.getvalue(), "sheet")
 
 
 def open_pipeline(family: Family, objective: Objective) -> Any:

@@ -16,6 +16,7 @@ from lorad.daemon.training.lora import seed_dropout
 from lorad.daemon.training.optimizer import set_learning_rate
 from lorad.daemon.training.plan import lighter, shares
 from lorad.daemon.training.run import Run
+from lorad.shared import failpoints
 from lorad.shared.errors import OutOfMemory
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,11 @@ def take_step(run: Run, rate: float) -> torch.Tensor:
     loss = gradients(run)
     limit = run.recipe.train.max_grad_norm or float("inf")
     norm = run.place.accelerator.clip_grad_norm_(run.trained, limit)
+    failpoints.passed("step.before_update")
     update(run, torch.isfinite(loss) & torch.isfinite(norm))
+    failpoints.passed("step.after_update")
     run.step += 1
+    failpoints.passed("step.counted")
     return torch.stack([loss, norm.float()])
 
 

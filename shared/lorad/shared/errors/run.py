@@ -24,6 +24,20 @@ class DiskFull(LoradError):
     pauses = True
 
 
+class DiskFailing(LoradError):
+    """The disk that holds {path} fails: {why}. Nothing was saved over the last good checkpoint.
+    Look after the disk, then `lorad resume` the job; it goes on from the newest one that is
+    whole."""
+
+    pauses = True
+
+
+class FailpointUnknown(LoradError):
+    """LORAD_FAILPOINT says `{given}`: {why}. It is for the tests of lorad alone; unset it."""
+
+    exit_code = 2
+
+
 class NotFinite(LoradError):
     """The weights hold a NaN or an infinity at step {step}, so nothing was saved over the last
     good checkpoint. Lower the rate with `lorad set ID learning_rate=…`, then `lorad resume` it."""

@@ -148,7 +148,7 @@ class Writer:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / f"{uuid.uuid4().hex}.safetensors"
-            write_atomically(path, _shard_bytes(pending))
+            write_atomically(path, _shard_bytes(pending), "encode")
         except (OSError, DiskFull) as error:
             log.warning("not cached: %s", error)
             self.lost |= pending

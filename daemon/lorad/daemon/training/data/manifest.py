@@ -46,7 +46,7 @@ def hold(items: list[Item], path: Path, *, fresh: bool, index: Index | None = No
     """
     now = _entries(items, index or Index())
     if fresh or not path.exists():
-        write_atomically(path, msgspec.json.format(msgspec.json.encode(now)))
+        write_atomically(path, msgspec.json.format(msgspec.json.encode(now)), "manifest")
         return now
     then = {entry.name: entry for entry in msgspec.json.decode(path.read_bytes(), type=list[Entry])}
     changed = [entry.name for entry in now if then.get(entry.name) != entry]

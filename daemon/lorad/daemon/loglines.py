@@ -10,6 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
+from lorad.daemon.bounded import begin_of
 from lorad.shared.levels import Level, fits, level_of
 from lorad.shared.messages import GetLogLines, LogLine, LogLines
 
@@ -25,16 +26,20 @@ def lines_of(path: Path, ask: GetLogLines) -> LogLines:
     """What is asked for of this file; one that is not there is empty."""
     try:
         with path.open("rb") as file:
-            return read_lines(file, ask)
+            return read_lines(file, ask, begin_of(file.fileno()))
     except FileNotFoundError:
         return LogLines(lines=[], begin=0, end=0, size=0)
 
 
-def read_lines(file: BinaryIO, ask: GetLogLines) -> LogLines:
-    """As `lines_of`, of an open file."""
+def read_lines(file: BinaryIO, ask: GetLogLines, first: int = 0) -> LogLines:
+    """As `lines_of`, of an open file, of which nothing is kept before `first`."""
     size = file.seek(0, 2)
-    offset = size if ask.offset < 0 else min(size, ask.offset)
-    return _before(file, offset, size, ask) if ask.back else _after(file, offset, size, ask)
+    offset = max(first, size if ask.offset < 0 else min(size, ask.offset))
+    found = _before(file, offset, size, ask) if ask.back else _after(file, offset, size, ask)
+    if found.begin > first or not first:
+        return found
+    kept = [line for line in found.lines if line.offset >= first]
+    return LogLines(lines=kept, begin=0, end=found.end, size=size)
 
 
 def _before(file: BinaryIO, offset: int, size: int, ask: GetLogLines) -> LogLines:

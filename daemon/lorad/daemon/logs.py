@@ -6,6 +6,7 @@ import logging
 import shutil
 from pathlib import Path
 
+from lorad.daemon import bounded
 from lorad.daemon.events import Events
 from lorad.shared.endpoints import Home
 from lorad.shared.messages import Log, LogAppended, job_topic
@@ -23,6 +24,7 @@ class Logs:
         self._home = home
         self._events = events
         self._told: dict[int, int] = {}
+        self._unbounded: set[int] = set()
 
     def follow(self, job_ids: list[int]) -> None:
         """Tell what was printed since the last look; a job that left the list is looked at again.
@@ -34,6 +36,7 @@ class Logs:
             if job_id not in self._told:
                 self._told[job_id] = max(0, _size(path) - MAX_TOLD_BYTES)
             self._tell(job_id, path)
+            self._bound(job_id, path)
         for job_id in set(self._told) - set(job_ids):
             del self._told[job_id]
 
@@ -44,6 +47,20 @@ class Logs:
             event = LogAppended(id=job_id, offset=start, next=piece.next, text=piece.text)
             self._events.publish(job_topic(job_id, "log"), event)
         self._told[job_id] = piece.next
+
+    def _bound(self, job_id: int, path: Path) -> None:
+        """A run that prints without end must not fill the disk."""
+        if job_id in self._unbounded:
+            return
+        try:
+            relieved = bounded.bound(path)
+        except OSError as error:
+            self._unbounded.add(job_id)  # said once
+            log.warning("job %d: its log grows without bound: %s", job_id, error)
+            return
+        if relieved:
+            log.warning("job %d prints very much: of its log, %d MiB were let go and the newest %d"
+                        " MiB are kept", job_id, relieved >> 20, bounded.KEPT >> 20)  # fmt: skip
 
     def remove(self, job_id: int) -> None:
         """Delete a job's log and journals."""
@@ -57,6 +74,7 @@ def read_log(path: Path, offset: int, limit: int) -> Log:
     if start >= size:
         return Log(offset=start, next=start, text="")
     with path.open("rb") as file:
+        start = max(start, bounded.begin_of(file.fileno()))
         file.seek(start)
         data = file.read(limit)
     whole = data.rfind(b"\n") + 1

@@ -107,6 +107,11 @@ class Runs:
         if reports:
             self._take(attempt, attempt.acknowledged + 1, reports)
 
+    def forget(self, job_id: int) -> None:
+        """Remove a job's journals: what its runs said, and how they ended, is stored."""
+        for path in self._queue.home.run_folder(job_id).glob("journal-*.msgpack"):
+            path.unlink(missing_ok=True)
+
     def end_the_overdue(self) -> None:
         """A process that said its last word and does not go would hold its card for ever."""
         for job_id, since in self._ended.items():

@@ -174,6 +174,7 @@ class Service:
                 self.queue.settle(job_id)
                 failpoints.passed("settle.after")
                 self._ended.discard(job_id)
+                self.runs.forget(job_id)
 
     def make_output(self, folder: Path) -> None:
         """A folder that is the user's: with their umask, not the daemon's."""

@@ -50,6 +50,7 @@ class Supervisor:
 
         `named` is what its environment says of the job besides, for whatever the run starts.
         """
+        self.end_leftovers(attempt.job_id)  # of a daemon that died before it stored what it began
         folder = self._home.run_folder(attempt.job_id)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._home.log(attempt.job_id).open("ab") as output:

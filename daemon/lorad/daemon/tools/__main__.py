@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
+
+from msgspec import to_builtins
 
 from lorad.shared.clean import clean_line
 from lorad.shared.errors import LoradError, TrainingNotInstalled, Unforeseen
@@ -27,6 +30,8 @@ def main() -> int:
             from lorad.daemon.tools.box import box
 
             return box()
+        if args.verb == "selftest":
+            return _selftest(args)
         if args.verb in ("convert", "merge", "push"):
             print(_lora(args))
             return 0
@@ -51,6 +56,15 @@ def main() -> int:
         what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         print(f"lorad: {Unforeseen(what=clean_line(what))}", file=sys.stderr)
         return Unforeseen.exit_code
+
+
+def _selftest(args: argparse.Namespace) -> int:
+    """Print what came of it; 1 where something differed."""
+    from lorad.daemon.tools.selftest import readable, selftest
+
+    found = selftest(args.kill, args.seed)
+    print(json.dumps(to_builtins(found)) if args.json else readable(found))
+    return 0 if found.passed else 1
 
 
 def _lora(args: argparse.Namespace) -> object:
@@ -102,6 +116,10 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--guidance", type=float)
     generate.add_argument("--scale", type=float, default=1.0)
     generate.add_argument("--out", type=Path)
+    selftest = verbs.add_parser("selftest", help="kill runs, and see that nothing differs")
+    selftest.add_argument("--kill", type=int, required=True)
+    selftest.add_argument("--seed", type=int, required=True)
+    selftest.add_argument("--json", action="store_true")
     _add_lora_verbs(verbs)
     verbs.add_parser("box", help="what the doctor asks of this box")
     return parser

@@ -18,7 +18,7 @@ from lorad.daemon.training.fit import refuse_unfit
 from lorad.daemon.training.health import Verdict, write_incident
 from lorad.daemon.training.optimizer import optimizer_state
 from lorad.daemon.training.run import Run
-from lorad.daemon.training.setup import restore
+from lorad.daemon.training.setup import restore, tell_passed_over
 from lorad.shared import failpoints
 from lorad.shared.errors import DiskFull, Diverged, LoradError, NotFinite
 from lorad.shared.jobs import LORA_FILE
@@ -123,6 +123,7 @@ def roll_back(run: Run) -> None:
         raise Diverged(step=run.step)
     then = run.step
     restore(run, *found)
+    tell_passed_over(run)
     run.note("rollback", f"Went back from step {then} to the checkpoint of step {run.step}.")
 
 

@@ -287,6 +287,7 @@ def restore(run: Run, state: State, tensors: Tensors) -> None:
 def go_on(run: Run, state: State, tensors: Tensors) -> None:
     """Go on from a checkpoint, and say what is not as it was."""
     restore(run, state, tensors)
+    tell_passed_over(run)
     run.follow(state.plan)
     log.info("Goes on from the checkpoint of step %d", state.step)
     run.about = dataclasses.replace(run.about, started=state.started)
@@ -301,6 +302,13 @@ def go_on(run: Run, state: State, tensors: Tensors) -> None:
         if text:
             log.warning("It goes on, but not bit for bit: %s", text)
             run.line.report(NoteReport(step=run.step, kind="inexact", text=text))
+
+
+def tell_passed_over(run: Run) -> None:
+    """Say which checkpoints could not be used, and from where it goes on instead."""
+    for found in run.checkpoints.passed_over:
+        run.note("rollback", f"A checkpoint cannot be used, and it goes on from step {run.step}:"
+                             f" {found}.")  # fmt: skip
 
 
 def _other(words: str, then: object, now: object) -> str:

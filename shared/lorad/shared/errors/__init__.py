@@ -138,6 +138,7 @@ from lorad.shared.errors.run import (
     OutOfMemory,
     PictureGone,
     PictureTooSlow,
+    SelfTestStuck,
     TrainingNotInstalled,
     WrongBase,
 )
@@ -237,6 +238,7 @@ __all__ = [
     "RecipeUnreadable",
     "RefusedThere",
     "RequestRefused",
+    "SelfTestStuck",
     "SshMissing",
     "StaleEpoch",
     "StillAwaited",

@@ -38,6 +38,10 @@ class FailpointUnknown(LoradError):
     exit_code = 2
 
 
+class SelfTestStuck(LoradError):
+    """The self-test waited {seconds:g} s for {what}, in vain. What it did lies in {folder}."""
+
+
 class NotFinite(LoradError):
     """The weights hold a NaN or an infinity at step {step}, so nothing was saved over the last
     good checkpoint. Lower the rate with `lorad set ID learning_rate=…`, then `lorad resume` it."""

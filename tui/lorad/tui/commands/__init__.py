@@ -64,6 +64,7 @@ VERBS: dict[str, Verb] = {
     "proxy": Verb("Daemon", "", "the far end of --host: where the sockets are"),
     "config": Verb("Other", "[KEY=...]", "settings: theme, keys, hosts"),
     "completions": Verb("Other", "SHELL", "tab completion for bash, zsh or tcsh"),
+    "selftest": Verb("Other", "", "kill runs at random here, and see that nothing differs"),
     "version": Verb("Other", "", "lorad's version"),
 }
 

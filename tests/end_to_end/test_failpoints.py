@@ -1,0 +1,143 @@
+"""Every named place is killed once: what comes of the job is as if nobody had.
+
+The quick form takes a handful of places, `make proof` the whole table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import Daemon, eventually, small_recipe
+
+from lorad.daemon.tools.outcome import Outcome, differences, outcome
+from lorad.shared.errors import DaemonError
+from lorad.shared.failpoints import DAEMON, RUN, VARIABLE
+from lorad.shared.jobs import Job
+from lorad.shared.messages import GetMetrics, GetSamples, GetStatus
+
+STEPS = 4
+QUICK = {"step.after_update", "save.file", "save.after_rename", "store.after_commit", "spawn.after"}
+PASSES = {"save.file": 9, "save.after_rename": 2, "save.before_rename": 2, "step.after_update": 3,
+          "step.before_update": 3, "step.counted": 3, "journal.append": 4, "journal.appended": 4,
+          "save.before_manifest": 2, "save.manifest": 2, "save.told": 2, "save.before_told": 2,
+          "final.aside": 3, "final.placed": 4}  # fmt: skip
+"""Which time a place is killed; the first one where nothing is said."""
+COMMITS = (1, 2, 3, 4, 6, 9, 14)
+"""Which changes of the queue are cut off: its being added, begun, ready, and its reports."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A daemon whose next run takes a fault from a file, and what a job comes to without one."""
+
+    daemon: Daemon
+    recipe: Path
+    fault: Path
+    wanted: Outcome
+
+
+def came_to(daemon: Daemon, job: Job) -> Outcome:
+    """All that a finished job left and told."""
+    client = daemon.client()
+    metrics = client.ask(GetMetrics(id=job.id))
+    pictures = client.ask(GetSamples(id=job.id)).pictures
+    return outcome(Path(job.folder), metrics.points, metrics.validations, pictures)
+
+
+def walked(folder: Path) -> Path:
+    """A recipe that passes every place: average, held-out pictures, prompts, older checkpoints."""
+    recipe = small_recipe(folder, steps=STEPS, checkpointing_steps=1, prompts='["cat face"]')
+    text = recipe.read_text().replace("[train]", "[train]\nema_decay = 0.9")
+    recipe.write_text(text + "[validate]\nsplit = 0.2\nevery_n_steps = 2\n")
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    folder = tmp_path_factory.mktemp("walk")
+    fault = folder / "fault"
+    daemon = Daemon(folder / "home", **{VARIABLE: f"@{fault}"})
+    daemon.start()
+    recipe = walked(folder)
+    job = daemon.wait_state(daemon.add(recipe).id, "done")
+    yield Walk(daemon, recipe, fault, came_to(daemon, job))
+    daemon.stop()
+
+
+def deaths(daemon: Daemon, job_id: int) -> int:
+    """How often the job's run died."""
+    with sqlite3.connect(daemon.home.database) as db:
+        asked = "SELECT count(*) FROM transitions WHERE job = ? AND event = 'died'"
+        return int(db.execute(asked, (job_id,)).fetchone()[0])
+
+
+def chosen(names: dict[str, Any]) -> list[Any]:
+    return [pytest.param(name, marks=[] if name in QUICK else pytest.mark.proof) for name in names]
+
+
+@pytest.mark.parametrize("name", chosen(RUN))
+def test_a_run_that_is_killed_there_comes_to_the_same(walk: Walk, name: str) -> None:
+    if name.startswith("encode"):
+        shutil.rmtree(walk.daemon.home.cache)
+    walk.fault.write_text(f"{name}:kill@{PASSES.get(name, 1)}")
+    job = walk.daemon.wait_state(walk.daemon.add(walk.recipe).id, "done")
+    assert not walk.fault.exists()
+    # One that is killed after its last word may have been heard.
+    assert deaths(walk.daemon, job.id) == 1 or name == "end.told"
+    assert differences(walk.wanted, came_to(walk.daemon, job)) == []
+
+
+def at(name: str) -> list[Any]:
+    times = COMMITS if name.startswith("store") else (1,)
+    return [
+        pytest.param(
+            name, time, marks=[] if name in QUICK and time in (1, 4) else pytest.mark.proof
+        )
+        for time in times
+    ]
+
+
+@pytest.mark.parametrize(("name", "time"), [case for name in DAEMON for case in at(name)])
+def test_a_daemon_that_is_killed_there_loses_nothing(
+    walk: Walk, tmp_path: Path, name: str, time: int
+) -> None:
+    daemon = Daemon(tmp_path / "home", **{VARIABLE: f"{name}:kill@{time}"})
+    daemon.start()
+    shutil.copytree(walk.daemon.home.cache, daemon.home.cache)
+    with contextlib.suppress(DaemonError):  # killed while it was asked: it promised nothing
+        daemon.add(walk.recipe)
+    process = daemon.process
+    assert process is not None
+    eventually(lambda: process.poll() is not None, 120)
+    del daemon.env[VARIABLE]
+    daemon.start()
+    known = daemon.client().ask(GetStatus()).jobs
+    if not known:
+        assert (name, time) == ("store.before_commit", 1)
+    job = known[0] if known else daemon.add(walk.recipe)
+    job = daemon.wait_state(job.id, "done")
+    assert differences(walk.wanted, came_to(daemon, job)) == []
+    assert len(daemon.client().ask(GetStatus()).jobs) == 1
+    daemon.stop()
+
+
+@pytest.mark.parametrize("fault", ["enospc", "eio", "short"])
+def test_a_journal_that_cannot_be_written_loses_no_report(walk: Walk, fault: str) -> None:
+    walk.fault.write_text(f"journal.append:{fault}@3")
+    job = walk.daemon.wait_state(walk.daemon.add(walk.recipe).id, "done")
+    assert not walk.fault.exists()
+    assert "the journal cannot be written" in walk.daemon.home.log(job.id).read_text()
+    assert differences(walk.wanted, came_to(walk.daemon, job)) == []
+
+
+def test_what_is_stored_needs_no_journal(walk: Walk) -> None:
+    job = walk.daemon.wait_state(walk.daemon.add(walk.recipe).id, "done")
+    folder = walk.daemon.home.run_folder(job.id)
+    eventually(lambda: [path.name for path in folder.iterdir()] == ["log.txt"])

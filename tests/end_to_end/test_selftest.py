@@ -1,0 +1,97 @@
+"""`lorad selftest`: runs killed at random come to the same, and it says so, or what does not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from support import eventually
+
+from lorad.daemon.tools.outcome import Outcome
+from lorad.daemon.tools.selftest import Kill, SelfTest, compared, readable
+from lorad.shared.jobs import Job
+
+SOAK = int(os.environ.get("LORAD_SOAK", "1"))
+RUNS, A_RUN = 5 * SOAK, 5
+
+
+def selftest(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Its folder is made in this one."""
+    command = [sys.executable, "-m", "lorad.tui", "selftest", *words]
+    env = {**os.environ, "TMPDIR": str(folder)}
+    return subprocess.run(command, capture_output=True, text=True, env=env)
+
+
+def left_over(folder: Path) -> list[psutil.Process]:
+    """Processes that know of a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("LORAD_HOME", "").startswith(str(folder)):
+                found.append(process)
+    return found
+
+
+def test_two_kills_come_to_the_same_and_nothing_is_left(tmp_path: Path) -> None:
+    done = selftest("--kill", "2", "--seed", "3", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("2 times `kill -9`, in ")
+    assert lines[-1].startswith("Bit for bit equal to a run that nobody killed: ")
+    assert not list(tmp_path.iterdir())
+    eventually(lambda: not left_over(tmp_path))
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("seed", range(1, RUNS + 1))
+def test_a_run_that_is_killed_at_random_comes_to_the_same(seed: int, tmp_path: Path) -> None:
+    done = selftest("--kill", str(A_RUN), "--seed", str(seed), "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert len(found["kills"]) == A_RUN
+    assert found["differences"] == []
+    assert found["compared"]["losses"] > found["steps"]
+    print(f"seed {seed}:", *(f"{kill['step']} {kill['where']};" for kill in found["kills"]))
+
+
+WANTED = Outcome(tensors={"a": "1"}, state={"step": "6"}, losses={"step 1": "0x1p0"}, pictures={})
+
+
+class Left:
+    """A box whose job left something else."""
+
+    def __init__(self, found: Outcome) -> None:
+        self._found = found
+
+    def outcome(self, job: Job) -> Outcome:
+        return self._found
+
+
+class Done:
+    state = "done"
+
+
+def test_what_differs_is_named() -> None:
+    found = Outcome(tensors={"a": "2"}, state={}, losses=WANTED.losses, pictures={"p": "3"})
+    told = compared(Left(found), Done(), WANTED)  # type: ignore[arg-type]
+    assert told == [
+        "tensors: a was 1 and is 2",
+        "state: step was 6 and is never there",
+        "pictures: p was never there and is 3",
+    ]
+    assert compared(Left(WANTED), Done(), WANTED) == []  # type: ignore[arg-type]
+    test = SelfTest(
+        seed=1, steps=6, runs=1, kills=[Kill(1, 2, "saving a checkpoint")], compared={},
+        differences=told, seconds=1.0, folder="/there",
+    )  # fmt: skip
+    assert not test.passed
+    text = readable(test)
+    assert "It is not the same as a run that nobody killed:\n  tensors: a was 1 and is 2" in text
+    assert text.endswith("All of it lies in /there.")

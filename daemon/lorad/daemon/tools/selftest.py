@@ -19,8 +19,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lorad.daemon.tools.trial import Trial, trial
 from lorad.daemon.tools.outcome import Outcome, differences, plain
+from lorad.daemon.tools.trial import Trial, trial
 from lorad.shared import shipped
 from lorad.shared.jobs import Ended, Job
 

@@ -62,7 +62,7 @@ class Trial:
             return False
         return True
 
-    def wait(self, ask: Callable[[], T], what: str, seconds: float = PATIENCE_SECONDS) -> T:
+    def wait(self, ask: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS) -> T:
         """What `ask` answers once that is truthy.
 
         Raises:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from support import Daemon, eventually, small_recipe
 
@@ -78,6 +79,16 @@ def deaths(daemon: Daemon, job_id: int) -> int:
         return int(db.execute(asked, (job_id,)).fetchone()[0])
 
 
+def runs_of(daemon: Daemon) -> list[int]:
+    """The processes of its runs."""
+    found, mark = [], str(daemon.home.folder)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("LORAD_RUN_FOLDER", "").startswith(mark):
+                found.append(process.pid)
+    return found
+
+
 def chosen(names: dict[str, Any]) -> list[Any]:
     return [pytest.param(name, marks=[] if name in QUICK else pytest.mark.proof) for name in names]
 
@@ -125,6 +136,7 @@ def test_a_daemon_that_is_killed_there_loses_nothing(
     job = daemon.wait_state(job.id, "done")
     assert differences(walk.wanted, came_to(daemon, job)) == []
     assert len(daemon.client().ask(GetStatus()).jobs) == 1
+    assert not runs_of(daemon)  # nor one that began and was never stored
     daemon.stop()
 
 

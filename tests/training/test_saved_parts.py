@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,8 @@ def steered(stop_after: int | None = None) -> Line:
 def kept_of(folder: Path, recipe_lines: str) -> Kept:
     recipe = small_recipe(folder, steps=STEPS, checkpointing_steps=2, prompts='["cat face"]')
     text = recipe.read_text().replace("[data]", f"{recipe_lines}\n[data]", 1)
-    text = text.replace("[train]", "[train]\nema_decay = 0.9\ngradient_accumulation_steps = 2")
+    average = "" if recipe_lines else "ema_decay = 0.9\n"
+    text = text.replace("[train]", f"[train]\n{average}gradient_accumulation_steps = 2")
     recipe.write_text(text + "[validate]\nsplit = 0.2\nevery_n_steps = 2\n")
     task = task_of(recipe, folder / "whole")
     slower = changed_rate(task.recipe)
@@ -128,7 +129,8 @@ def kept(patched: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def schedule_free(patched: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return kept_of(tmp_path_factory.mktemp("free"), '[optimizer]\ntype = "schedulefree"')
+    lines = '[optimizer]\ntype = "schedulefree"\n[schedule]\nlr_scheduler = "constant"'
+    return kept_of(tmp_path_factory.mktemp("free"), lines)
 
 
 def test_a_whole_checkpoint_goes_on_bit_for_bit(kept: Kept, tmp_path: Path) -> None:
@@ -154,8 +156,7 @@ STATES: dict[str, object] = {
     "best": Best(),
     "changes": [],
     "samples": 0,
-    "recipe": {},
-    "threads": 0,
+    "threads": 2,
     "torch": "",
     "device": "",
     "processes": 0,
@@ -198,7 +199,27 @@ def test_without_its_state_it_is_another_run(
     shutil.copytree(kept.folder, tmp_path / "out")
     gone = {part: STATES[part]}
     spoiled(monkeypatch, lambda state, tensors: msgspec.structs.replace(state, **gone))
-    assert kept.resumed(tmp_path / "out")
+    before = torch.get_num_threads()
+    try:
+        assert kept.resumed(tmp_path / "out")
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("dropped", [False, True])
+def test_only_its_recipe_keeps_another_seed_from_going_on(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dropped: bool
+) -> None:
+    shutil.copytree(kept.folder, tmp_path / "out")
+    train = msgspec.structs.replace(kept.task.recipe.train, seed=8)
+    recipe = msgspec.structs.replace(kept.task.recipe, train=train)
+    other = replace(kept, task=msgspec.structs.replace(kept.task, recipe=recipe))
+    if dropped:
+        spoiled(monkeypatch, lambda state, _: msgspec.structs.replace(state, recipe={}))
+    told = other.resumed(tmp_path / "out")
+    assert told
+    assert ("train.seed was 7 and is 8" in told[0]) != dropped
 
 
 @pytest.mark.proof

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+import safetensors.torch
 import torch
 
 from lorad.daemon.training.checkpoint import Checkpoints, State, Tensors
@@ -36,7 +37,7 @@ def tensors(step: int, numbers: int = 4096) -> Tensors:
 
 def export(folder: Path) -> None:
     """What is beside the tensors of a real run."""
-    (folder / "for-people.txt").write_text("words")
+    safetensors.torch.save_file({"a": torch.ones(3)}, folder / "people.safetensors")
 
 
 def write(folder: Path) -> None:

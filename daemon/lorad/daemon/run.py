@@ -82,8 +82,10 @@ def _train(assignment: Assignment, uplink: Uplink) -> EndReport:
     uplink.report(PhaseReport(phase="loading torch"))
     try:
         from lorad.daemon.training.begin import begin
+        from lorad.daemon.training.files import disk_full_told
 
-        return begin(assignment, uplink)
+        with disk_full_told(Path(assignment.folder), 1):  # wherever nobody was ready for it
+            return begin(assignment, uplink)
     except LoradError as error:
         outcome: Literal["left", "failed"] = "left" if error.pauses else "failed"
         # A recipe stays as it is, a network comes back.

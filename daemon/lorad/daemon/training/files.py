@@ -95,6 +95,7 @@ def disk_full_told(path: Path, needed: int) -> Iterator[None]:
         yield
     except Exception as error:
         number, words = getattr(error, "errno", None), str(error)
+        path = getattr(error, "filename", None) or path
         if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in words:
             raise DiskFull(path=path, needed_mib=-(-max(needed, 1) // MIB)) from error
         told = [code for code in FAILING if code == number or f"(os error {code})" in words]

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
@@ -189,38 +190,28 @@ def disturbed(own: Trial, job: Job, chance: Chance) -> tuple[Job, list[Kill]]:
     deaths = saved = 0
     while len(hit) < chance.most:
         at = own.wait(lambda: _alive(own, job), "the run to begin")
-        if isinstance(at.status, Ended):
+        if at.process is None:
             break
-        if (at.progress.saved_step or 0) > saved:
-            deaths = 0
-        saved = at.progress.saved_step or 0
         # Each leaves room for those after it: a run that has ended cannot be killed.
         share = 1 / (chance.most - len(hit))
         if not moment(own, at, chance, share, must_save=deaths >= MOST_DEATHS):
             continue
         at = own.job(job.id)
-        if (at.progress.saved_step or 0) > saved:
-            deaths, saved = 0, at.progress.saved_step or 0
         where = where_is(own, at)
         if own.kill_run(at):
-            deaths += 1
+            newest = at.progress.saved_step or 0
+            deaths, saved = (deaths if newest == saved else 0) + 1, newest
             hit.append(Kill(chance.number, at.progress.step, where))
             say(f"kill {len(hit)} of run {chance.number}: {where}, step {at.progress.step}")
-            own.wait(
-                lambda gone=at.process: own.job(job.id).process != gone, "the daemon to notice"
-            )
+            own.wait(_left(own, at), "the daemon to notice")
     done = own.wait(lambda: _ended(own, job), "the end of a run that was killed")
     return done, hit
 
 
 def moment(own: Trial, job: Job, chance: Chance, share: float, *, must_save: bool) -> bool:
     """Wait for one in this share of what is left; false where the run ended before it."""
-    dice, process = chance.dice, job.process
+    dice, gone = chance.dice, _left(own, job)
     left = share * chance.pace.steps * max(0, STEPS - job.progress.step) / STEPS
-
-    def gone() -> bool:
-        return own.job(job.id).process != process
-
     if must_save:
         saved = job.progress.saved_step
         own.wait(lambda: gone() or own.job(job.id).progress.saved_step != saved, "a checkpoint")
@@ -267,6 +258,11 @@ def compared(own: Trial, job: Job, wanted: Outcome) -> list[str]:
     return differences(wanted, own.outcome(job))
 
 
+def _left(own: Trial, job: Job) -> Callable[[], bool]:
+    """Whether the daemon knows that the process is gone."""
+    return lambda: own.job(job.id).process != job.process
+
+
 def _training(own: Trial, job: Job) -> Job | None:
     now = own.job(job.id)
     return now if now.state == "running" else None
@@ -274,7 +270,7 @@ def _training(own: Trial, job: Job) -> Job | None:
 
 def _alive(own: Trial, job: Job) -> Job | None:
     now = own.job(job.id)
-    return now if now.process is not None or isinstance(now.status, Ended) else None
+    return now if now.process is not None else _ended(own, job)
 
 
 def _ended(own: Trial, job: Job) -> Job | None:

@@ -240,7 +240,9 @@ def test_a_recipe_is_as_it_was_also_of_a_job_that_runs(make: Make, tmp_path: Pat
         Batch(
             requests=[
                 SetJob(id=job.id, changes={"learning_rate": "0.25"}),
-                HoldJob(id=job.id),  # is no edit: nothing of it is taken back
+                HoldJob(id=job.id),  # is no edit of one that runs: nothing of it is taken back
+                ResumeJob(id=job.id),
+                HoldJob(id=job.id),
             ]
         )
     )

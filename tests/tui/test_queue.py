@@ -109,6 +109,7 @@ def test_mere_progress_leaves_the_order_as_it_is() -> None:
         job(3, Queued(), position=99.0),
         job(3, Queued(), name="another"),
         job(3, Queued(), max_train_steps=7),
+        job(3, Queued(), group="night"),
         job(10, Queued()),
         job(2, Starting(process=Process(pid=1, birth="b", gpus=("GPU-1",)))),
         None,

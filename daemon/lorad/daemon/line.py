@@ -23,6 +23,8 @@ class Line:
         self._cards: object = None
         self._until = 0.0
         """When the next job may start by its time."""
+        self.stirred = True
+        """Something changed since the last look."""
 
     def standing(self, job: Job) -> Job:
         """The job with what was told of it last."""
@@ -30,12 +32,12 @@ class Line:
         return job if turn is None else replace(job, turn=turn)
 
     def is_old(self, now: Now) -> bool:
-        """Whether they may stand otherwise though nobody changed anything."""
-        return now.time >= self._until or self._cards != _cards(now)
+        """Whether they may stand otherwise, also where nobody changed anything."""
+        return self.stirred or now.time >= self._until or self._cards != _cards(now)
 
     def look(self, now: Now) -> Iterator[dict[int, Turn]]:
         """What is another than it was told, in pieces."""
-        before, self._told = self._told, turns(now)
+        before, self._told, self.stirred = self._told, turns(now), False
         self._cards = _cards(now)
         times = [job.start_after for job in now.jobs if job.start_after is not None]
         self._until = min((at for at in times if at > now.time), default=float("inf"))

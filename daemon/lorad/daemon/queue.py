@@ -168,7 +168,8 @@ class Queue(Figures):
 
     def schedule(self) -> None:
         """Start whatever may start now."""
-        stirred, self.stirred = self.stirred, False
+        self._line.stirred |= self.stirred
+        self.stirred = False
         if self.going_down or self.gauges.newest.blind:
             return
         jobs = [job for job in self.store.jobs() if not self._failed_unread(job)]
@@ -176,7 +177,7 @@ class Queue(Figures):
         for start in scheduler.decide(now):
             self._start(self.store.job(start.job_id), start.gpus)
         # Who started stirs the queue again, and is looked at then.
-        if not self.stirred and (stirred or self._line.is_old(now)):
+        if not self.stirred and self._line.is_old(now):
             for changed in self._line.look(now):
                 self.publish(QUEUE_TOPIC, TurnsChanged(turns=changed))
 

@@ -105,6 +105,8 @@ def keep_edit(
             if (after := service.store.look(id)) is not None:
                 looks[id] = (_removed(after, answer.job.created), after)
         elif isinstance(one, JobRequest) and (was := before.get(one.id)) is not None:
+            if was.runs and not isinstance(one, SetJob):
+                continue
             id, name = one.id, was.name
             if was.look is not None and (after := service.store.look(id)) is not None:
                 looks[id] = (was.look, _recipe_alone(was.look, after) if was.runs else after)

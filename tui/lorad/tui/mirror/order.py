@@ -74,7 +74,7 @@ def _moved(before: Job | None, job: Job, cards: Cards) -> bool:
     """Whether it may stand elsewhere, be found by other words, or count for another time."""
     if before is None or before.status.__class__ is not job.status.__class__:
         return True
-    if before.turn != job.turn:
+    if before.turn != job.turn or before.group != job.group:
         return True
     if before.name != job.name or before.max_train_steps != job.max_train_steps:
         return True

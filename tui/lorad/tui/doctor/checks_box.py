@@ -32,8 +32,8 @@ NETWORK = frozenset(
 )
 LOW_BYTES, BARE_BYTES = 5 << 30, 256 << 20
 """Below the first a run soon pauses for room; below the second the queue itself may not write."""
-FILES = 4096
-"""A daemon with a few dozen viewers and runs needs some hundred."""
+FILES = 1024
+"""What Linux gives by default; a daemon with a few dozen viewers and runs needs some hundred."""
 SKEW_SECONDS = 5.0
 SHARED_CARD = 1 << 30
 """What strangers hold of a card before it is worth a word."""

@@ -100,7 +100,7 @@ def look_at_session(port: Port, folder: Path) -> Session:
         linger=_yes(linger),
         kills=_yes(kills),
         unit=unit_path(port.environment).exists(),
-        files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         clock_synchronized=_yes(ntp),
         skew_seconds=_skew(folder),
     )

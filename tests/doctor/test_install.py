@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli.conftest import Lorad, home, lorad, work  # noqa: F401 - fixtures
+from cli.conftest import SCRIPT, Lorad, home, lorad, work  # noqa: F401 - fixtures
 from support import Daemon
 
 from lorad.tui.unit import quoted, unit_text
@@ -18,8 +18,10 @@ SYSTEMCTL = """\
 #!/bin/sh
 echo "$@" >> {log}
 case "$*" in {refused}) echo "{why}" >&2; exit 1;; esac
-case "$*" in *start*lorad.service) LORAD_HOME={home} {python} -m lorad.daemon & sleep 1;; esac
-exit 0
+case "$*" in *start*lorad.service) ;; *) exit 0;; esac
+export LORAD_HOME={home}
+{python} -m lorad.daemon > /dev/null 2>&1 &
+until {lorad} status > /dev/null 2>&1; do sleep 0.1; done
 """
 
 
@@ -35,8 +37,9 @@ class Fake:
 
     def write(self, refused: str = "nothing", why: str = "") -> None:
         script = SYSTEMCTL.format(
-            log=self.log, refused=refused, why=why, home=self.home, python=sys.executable
-        )
+            log=self.log, refused=refused, why=why, home=self.home, python=sys.executable,
+            lorad=SCRIPT,
+        )  # fmt: skip
         path = self.folder / "systemctl"
         path.write_text(script)
         path.chmod(0o755)

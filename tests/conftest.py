@@ -16,6 +16,12 @@ os.environ["COLORTERM"] = "truecolor"
 os.environ["LORAD_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="lorad-test-")) / "config.toml")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: while a test waits for a daemon, others go on."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
     """A running daemon."""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from support import Daemon, small_recipe
 
+from lorad.daemon.tools.__main__ import main
 from lorad.shared.jobs import Job
 
 STEPS = 8
@@ -55,3 +56,24 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
     job = daemon.wait_state(job.id, "done")
     yield Finished(job, daemon, recipe)
     daemon.stop()
+
+
+Tool = Callable[..., tuple[int, str, str]]
+"""What the fixture `tool` is."""
+
+
+@pytest.fixture
+def tool(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Tool:
+    """A heavy verb without a process of its own, which would import torch again.
+
+    Its exit code and what it says. Each verb is run as a user runs it at least once.
+    """
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setenv("LORAD_HOME", finished.daemon.env["LORAD_HOME"])
+        monkeypatch.setattr("sys.argv", ["lorad.daemon.tools", *map(str, words)])
+        return main(), *capsys.readouterr()
+
+    return run

@@ -6,17 +6,13 @@ import json
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 from support import Daemon, small_recipe
 
-from lorad.daemon.tools.__main__ import main
-
-from .conftest import Finished
+from .conftest import Finished, Tool
 
 LORAD = str(Path(sysconfig.get_path("scripts")) / "lorad")
 
@@ -26,20 +22,6 @@ def lorad(daemon: Daemon, *words: object) -> subprocess.CompletedProcess[str]:
         [LORAD, *map(str, words)], env=daemon.env, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=200,
     )  # fmt: skip
-
-
-@pytest.fixture
-def tool(
-    finished: Finished, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str]]:
-    """The same without a process of its own, which would import torch again: code and words."""
-
-    def run(*words: object) -> tuple[int, str]:
-        monkeypatch.setenv("LORAD_HOME", finished.daemon.env["LORAD_HOME"])
-        monkeypatch.setattr("sys.argv", ["lorad.daemon.tools", *map(str, words)])
-        return main(), capsys.readouterr().out
-
-    return run
 
 
 def test_check_of_a_good_recipe(finished: Finished) -> None:
@@ -71,7 +53,7 @@ def test_check_names_every_problem_at_once(finished: Finished, tmp_path: Path) -
 
 
 def test_check_tells_what_is_odd_and_lets_it_be_trained(
-    finished: Finished, tool: Callable[..., tuple[int, str]], tmp_path: Path
+    finished: Finished, tool: Tool, tmp_path: Path
 ) -> None:
     recipe = small_recipe(tmp_path)
     pictures = tmp_path / "pictures"
@@ -89,21 +71,19 @@ def test_check_tells_what_is_odd_and_lets_it_be_trained(
     assert report["long_captions"] == [hostile]
 
 
-def test_check_lists_every_broken_picture_of_many(
-    tool: Callable[..., tuple[int, str]], tmp_path: Path
-) -> None:
+def test_check_lists_every_broken_picture_of_many(tool: Tool, tmp_path: Path) -> None:
     recipe = small_recipe(tmp_path)
     (tmp_path / "pictures" / "metadata.csv").unlink()
     for number in range(30):
         (tmp_path / "pictures" / f"broken-{number:02}.png").write_bytes(b"no picture")
     recipe.write_text(recipe.read_text().replace("[lora]", 'caption = "x"\n[lora]'))
-    code, said = tool("check", recipe)
+    code, said, _ = tool("check", recipe)
     assert code == 2
     assert all(f"Broken    broken-{n:02}.png: it is no picture" in said for n in range(30))
 
 
 def test_generate_draws_with_the_lora_and_without_it(
-    finished: Finished, tool: Callable[..., tuple[int, str]], tmp_path: Path
+    finished: Finished, tool: Tool, tmp_path: Path
 ) -> None:
     without, whole = tmp_path / "0.png", tmp_path / "1.png"
     done = lorad(
@@ -113,7 +93,7 @@ def test_generate_draws_with_the_lora_and_without_it(
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1] == str(without)
     words = (f"--folder={finished.folder}", "--prompt=cat face", "--steps=3", f"--out={whole}")
-    code, said = tool("generate", *words)
+    code, said, _ = tool("generate", *words)
     assert (code, said.strip().splitlines()[-1]) == (0, str(whole))
     pictures = [np.asarray(Image.open(path)).astype(int) for path in (without, whole)]
     assert pictures[0].shape == (64, 64, 3)

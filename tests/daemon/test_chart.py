@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
+import os
 import random
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import eventually
 
 from lorad.daemon import chart, pyramid
-from lorad.daemon.chart import Charts, Curves, load
+from lorad.daemon.chart import PIECE, Charts, Curves, load
 from lorad.daemon.pyramid import Pyramid, zero_phase
 from lorad.daemon.series import Series, Window, parts
-from lorad.shared.messages import Column, GetChart, Point, Validation
+from lorad.daemon.store import Store
+from lorad.shared.messages import Column, GetChart, GetStatus, Point, Validation
+
+from .scripted import Make, add
 
 
 def drawn_losses(seed: int, length: int, odd: float) -> list[float]:
@@ -207,13 +214,21 @@ class Disk:
 
     def point_rows(self, job_id: int) -> Iterator[list[tuple[object, ...]]]:
         self.reads += 1
-        yield [
-            (p.step, p.time, None if math.isnan(p.loss) else p.loss, 1e-3, 1.0, 2.0)
-            for p in self.points
-        ]
+        for first in range(0, len(self.points), PIECE):
+            yield [
+                (p.step, p.time, None if math.isnan(p.loss) else p.loss, 1e-3, 1.0, 2.0)
+                for p in self.points[first : first + PIECE]
+            ]
 
-    def gauge_rows(self, job_id: int) -> list[tuple[object, ...]]:
-        return [(p.step, p.time, 90.0, 2.0, None, 60.0) for p in self.points]
+    def gauge_rows(self, job_id: int) -> Iterator[list[tuple[object, ...]]]:
+        yield [(p.step, p.time, 90.0, 2.0, None, 60.0) for p in self.points]
+
+    def gauge_times(self, job_id: int) -> tuple[float, float] | None:
+        times = [p.time for p in self.points]
+        return (min(times), max(times)) if times else None
+
+    def after_commit(self, effect: Callable[[], object]) -> None:
+        effect()
 
     def validations(self, job_id: int, after: int, limit: int) -> list[Validation]:
         return list(self.looks)
@@ -281,3 +296,50 @@ def test_absurd_windows_are_answered() -> None:
     charts = Charts(Disk(point(1, 1.0), point(2, 2.0)))
     request = GetChart(id=1, width=-5, first=math.nan, last=-math.inf, smoothing=math.nan)
     assert len(charts.draw(request, 0).lines["loss"]) == 1
+
+
+# -- a long run is read in pieces --------------------------------------------------------------
+
+
+def test_what_is_reported_while_it_is_read_is_in_it() -> None:
+    long = [point(step, float(step), 0.5) for step in range(1, 2 * PIECE + 10)]
+    charts = Charts(Disk(*long))
+    assert not charts.read(1)
+    assert charts.known(1) is None
+    again = [point(step, 1e6 + step, 0.9) for step in (7, 8)]  # it went back to a checkpoint
+    charts._grow(1, lambda curves: curves.add_points(again))
+    charts.note_look(1, Validation(step=8, loss=0.3, best=True))
+    while not charts.read(1):
+        pass
+    curves = charts.known(1)
+    assert curves is not None
+    assert list(curves.points.steps) == list(range(1, 9))
+    assert curves.points.columns("loss", Window(9))[-1].last == 0.9
+    assert list(curves.looks.steps) == [8]
+
+
+def test_a_job_that_begins_again_while_it_is_read_is_read_anew() -> None:
+    disk = Disk(*[point(step, float(step)) for step in range(1, 2 * PIECE + 10)])
+    charts = Charts(disk)
+    assert not charts.read(1)
+    charts.forget(1)
+    disk.points = (point(1, 1.0),)
+    assert [column.step for column in charts.draw(GetChart(id=1, width=9), 1).lines["loss"]] == [1]
+
+
+def test_others_are_answered_while_a_long_run_is_read(make: Make, tmp_path: Path) -> None:
+    daemon = make()
+    job = add(daemon, tmp_path, stash=True)
+    store = Store(daemon.home.database)
+    store.add_points(job.id, [point(step, float(step)) for step in range(1, 12 * PIECE)])
+    store.close()
+    client = daemon.client()
+    client.greet()
+    assert daemon.process is not None
+    os.kill(daemon.process.pid, signal.SIGSTOP)  # so that it finds both questions at once
+    client.send(GetChart(id=job.id, width=100), "chart", "")
+    client.send(GetStatus(), "status", "")
+    os.kill(daemon.process.pid, signal.SIGCONT)
+    order: list[str] = []
+    eventually(lambda: order.extend(one.id for one in client.answers()) or len(order) == 2)
+    assert order == ["status", "chart"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from lorad.daemon.series import SMOOTHING_SHARE, Series, Window
@@ -31,6 +31,9 @@ SPARSE = 10_000
 """A run that lasts longer than so many periods has its gauges kept less often, the more so the
 longer it lasts: some 80,000 rows in a hundred days."""
 
+PIECE = 5000
+"""Rows that are read in one go, some 15 ms: then others are answered."""
+
 Row = tuple[Any, ...]
 """A step, its time, and figures; none for what is no number."""
 
@@ -41,8 +44,11 @@ class Records(Protocol):
     def point_rows(self, job_id: int) -> Iterable[Sequence[Row]]:
         """Step, time and `OF_STEPS` of all points in order, in batches."""
 
-    def gauge_rows(self, job_id: int) -> list[Row]:
-        """Step, time and `OF_CARDS`, in order."""
+    def gauge_rows(self, job_id: int) -> Iterable[Sequence[Row]]:
+        """Step, time and `OF_CARDS`, in order, in batches."""
+
+    def gauge_times(self, job_id: int) -> tuple[float, float] | None:
+        """When its gauges were kept for the first and the last time; none where they never were."""
 
     def validations(self, job_id: int, after: int, limit: int) -> list[Validation]:
         """Looks after a step, in order."""
@@ -90,21 +96,31 @@ class Curves:
 
 
 def load(records: Records, job_id: int) -> Curves:
-    """What is on the disk.
+    """What is on the disk."""
+    curves = Curves()
+    for _ in _pieces(records, job_id, curves):
+        pass
+    return curves
+
+
+def _pieces(records: Records, job_id: int, curves: Curves) -> Iterator[None]:
+    """Put what is on the disk into the curves; yields after each batch.
 
     A resumed run has old steps beyond its own, which it has not taken again yet. They are older
     than its newest one, and are left out.
     """
-    curves = Curves()
     for rows in records.point_rows(job_id):
         _extend(curves.points, OF_STEPS, rows)
+        yield
     times = curves.points.times
     if times:
         newest = len(times) - 1 - times[::-1].index(max(times))
         if newest + 1 < len(times):
             curves.points.cut(curves.points.steps[newest + 1])
     end = curves.points.steps[-1] if curves.points else 0
-    _extend(curves.gauges, OF_CARDS, [r for r in records.gauge_rows(job_id) if r[0] <= end])
+    for rows in records.gauge_rows(job_id):
+        _extend(curves.gauges, OF_CARDS, [row for row in rows if row[0] <= end])
+        yield
     looks = [look for look in records.validations(job_id, -1, 1 << 40) if look.step <= end]
     places = [min(len(times) - 1, max(0, curves.points.place(look.step) - 1)) for look in looks]
     curves.looks.extend(
@@ -112,7 +128,27 @@ def load(records: Records, job_id: int) -> Curves:
         [times[place] if times else 0.0 for place in places],
         {"validation_loss": [look.loss for look in looks]},
     )
-    return curves
+
+
+class Reading:
+    """A job's curves while they are read, a piece at a time."""
+
+    def __init__(self, records: Records, job_id: int) -> None:
+        """Nothing is read yet."""
+        self.curves = Curves()
+        self.missed: list[Callable[[Curves], object]] = []
+        """What was reported meanwhile; some of it is read, too, and is replaced by itself."""
+        self._pieces = _pieces(records, job_id, self.curves)
+
+    def go_on(self) -> bool:
+        """Read a piece; whether that was all."""
+        before = len(self.curves)
+        for _ in self._pieces:
+            if len(self.curves) - before >= PIECE:
+                return False
+        for grow in self.missed:
+            grow(self.curves)
+        return True
 
 
 def _extend(series: Series, names: Sequence[Metric], rows: Sequence[Row]) -> None:
@@ -144,18 +180,29 @@ class Charts:
         self._records = records
         self._kept: dict[int, Curves] = {}
         """The one asked for last is the last."""
+        self._reading: dict[int, Reading] = {}
         self._gauged: dict[int, tuple[float, float]] = {}
         """When a job's gauges were kept for the first and the last time."""
 
     def of(self, job_id: int) -> Curves:
         """The job's curves; others are forgotten where there are too many points."""
-        curves = self._kept.pop(job_id, None)
-        if curves is None:
-            curves = load(self._records, job_id)
-        self._kept[job_id] = curves
+        while not self.read(job_id):
+            pass
+        curves = self._kept[job_id] = self._kept.pop(job_id)
+        return curves
+
+    def read(self, job_id: int) -> bool:
+        """Read a piece of what is on the disk; whether all of it is known now."""
+        if job_id in self._kept:
+            return True
+        reading = self._reading.setdefault(job_id, Reading(self._records, job_id))
+        if not reading.go_on():
+            return False
+        del self._reading[job_id]
+        self._kept[job_id] = reading.curves
         while len(self._kept) > 1 and sum(map(len, self._kept.values())) > KEPT_POINTS:
             self._kept.pop(next(iter(self._kept)))
-        return curves
+        return True
 
     def known(self, job_id: int) -> Curves | None:
         """The job's curves, if somebody looked at them: what is not kept needs no news."""
@@ -170,33 +217,34 @@ class Charts:
         if figures:
             self._records.add_gauges(job.id, step, now, figures)
 
-        def grow() -> None:
-            if curves := self.known(job.id):
-                curves.add_points(points)
-                if figures:
-                    curves.add_gauges(step, now, figures)
+        def grow(curves: Curves) -> None:
+            curves.add_points(points)
+            if figures:
+                curves.add_gauges(step, now, figures)
 
-        self._records.after_commit(grow)
+        self._records.after_commit(lambda: self._grow(job.id, grow))
 
     def note_look(self, job_id: int, look: Validation) -> None:
         """A look at what is held out, which is being stored."""
+        self._records.after_commit(lambda: self._grow(job_id, lambda curves: curves.add_look(look)))
 
-        def grow() -> None:
-            if curves := self.known(job_id):
-                curves.add_look(look)
-
-        self._records.after_commit(grow)
+    def _grow(self, job_id: int, grow: Callable[[Curves], object]) -> None:
+        """Now, or when all that is on the disk is read."""
+        if curves := self.known(job_id):
+            grow(curves)
+        elif reading := self._reading.get(job_id):
+            reading.missed.append(grow)
 
     def forget(self, job_id: int) -> None:
         """The job begins again, or is gone."""
         self._kept.pop(job_id, None)
+        self._reading.pop(job_id, None)
         self._gauged.pop(job_id, None)
 
     def gauges_due(self, job_id: int, now: float) -> bool:
         """Whether to keep the gauges again: once a second, less often in a long run."""
         if job_id not in self._gauged:
-            times = [row[1] for row in self._records.gauge_rows(job_id)]
-            self._gauged[job_id] = (min(times, default=now), max(times, default=-math.inf))
+            self._gauged[job_id] = self._records.gauge_times(job_id) or (now, -math.inf)
         first, last = self._gauged[job_id]
         period = max(PERIOD_SECONDS, (now - first) / SPARSE)
         if 0 <= now - last < period:

@@ -1,4 +1,4 @@
-"""Answers that take a while: a thread makes them, the loop sends them."""
+"""Answers that take a while: made in a thread or between two looks at the sockets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -27,6 +28,14 @@ class Later(NamedTuple):
     too_late: LoradError
     """The answer when its turn does not come within `seconds`."""
     seconds: float
+
+
+class InPieces(NamedTuple):
+    """In place of a reply: what has to be read for it, a piece at a time by the loop itself."""
+
+    ready: Callable[[], bool]
+    """Read a piece; whether that was all."""
+    work: Callable[[], AnyReply]
 
 
 class Made(NamedTuple):
@@ -106,3 +115,30 @@ def _reply(errand: _Errand) -> AnyReply:
         return errand.later.work()
     except Exception as error:
         return refusal(error)
+
+
+class Piecework:
+    """Replies that wait for what is being read; whoever came first is served first."""
+
+    def __init__(self) -> None:
+        self._open: deque[tuple[bytes, str, InPieces]] = deque()
+
+    def __bool__(self) -> bool:
+        """Whether there is something to read."""
+        return bool(self._open)
+
+    def take_on(self, identity: bytes, id: str, pieces: InPieces) -> None:
+        """Have it made, after those that wait already."""
+        self._open.append((identity, id, pieces))
+
+    def go_on(self) -> Made | None:
+        """Read a piece; the reply, where it was the last one."""
+        identity, id, pieces = self._open[0]
+        try:
+            if not pieces.ready():
+                return None
+            reply = pieces.work()
+        except Exception as error:
+            reply = refusal(error)
+        self._open.popleft()
+        return Made(identity, id, reply)

@@ -29,8 +29,8 @@ MAX_NOTE = 2000
 """Characters of one."""
 MAX_MARKS = 2000
 """More than any screen has room for."""
-BATCH = 50_000
-"""Rows at a time."""
+BATCH = 1000
+"""Rows at a time: so few stay in the processor's caches until something is made of them."""
 
 
 class Reported(Database):
@@ -153,12 +153,16 @@ class Reported(Database):
 
     def point_rows(self, job_id: int) -> Iterator[list[tuple[Any, ...]]]:
         """Step, time and figures of all steps in order, in batches; none for no number."""
-        cursor = self._db.execute(
-            f"SELECT step, time, {', '.join(OF_STEPS)} FROM metrics WHERE job = ? ORDER BY step",
-            (job_id,),
-        )
-        while rows := cursor.fetchmany(BATCH):
+        return self._batches(f"SELECT step, time, {', '.join(OF_STEPS)} FROM metrics", job_id)
+
+    def _batches(self, select: str, job_id: int) -> Iterator[list[tuple[Any, ...]]]:
+        """By step. Between two batches anything may be written: no cursor stays open."""
+        after = -1
+        while rows := self._db.execute(
+            f"{select} WHERE job = ? AND step > ? ORDER BY step LIMIT ?", (job_id, after, BATCH)
+        ).fetchall():
             yield rows
+            after = rows[-1][0]
 
     def add_gauges(self, job_id: int, step: int, time: float, figures: dict[Metric, float]) -> None:
         """The run's cards at a step."""
@@ -169,12 +173,16 @@ class Reported(Database):
                 (job_id, step, time, *told),
             )
 
-    def gauge_rows(self, job_id: int) -> list[tuple[Any, ...]]:
-        """Step, time and gauges, in order; none where the driver did not say."""
-        return self._db.execute(
-            f"SELECT step, time, {', '.join(OF_CARDS)} FROM gauges WHERE job = ? ORDER BY step",
-            (job_id,),
-        ).fetchall()
+    def gauge_rows(self, job_id: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Step, time and gauges, in order, in batches; none where the driver did not say."""
+        return self._batches(f"SELECT step, time, {', '.join(OF_CARDS)} FROM gauges", job_id)
+
+    def gauge_times(self, job_id: int) -> tuple[float, float] | None:
+        """The first and the last time; none where there are no gauges."""
+        first, last = self._db.execute(
+            "SELECT min(time), max(time) FROM gauges WHERE job = ?", (job_id,)
+        ).fetchone()
+        return None if first is None else (first, last)
 
     def add_mark(self, job_id: int, mark: Mark) -> None:
         """A checkpoint, an end or a beginning of a run; the same again is only told anew."""

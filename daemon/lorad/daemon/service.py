@@ -21,7 +21,7 @@ from lorad.daemon.handlers import handle
 from lorad.daemon.hashes import Hashes
 from lorad.daemon.health import Pulse
 from lorad.daemon.hooks import Runner
-from lorad.daemon.later import Errands, Later, refusal
+from lorad.daemon.later import Errands, InPieces, Later, Piecework, refusal
 from lorad.daemon.logs import Logs
 from lorad.daemon.notify import Notifier
 from lorad.daemon.owners import Owners
@@ -99,6 +99,7 @@ class Service:
         self.runs = Runs(self.sockets.runs, self.queue)
         self.logs = Logs(home, self.events)
         self.errands = Errands()
+        self.piecework = Piecework()
         self._clients: dict[bytes, str] = {}
         self._umask = umask
         self._ended: set[int] = set()  # jobs whose process is gone, until that is stored
@@ -119,7 +120,9 @@ class Service:
         self.notifier.tell("READY=1")
         next_beat = next_log = next_watch = 0.0
         while not self._may_end():
-            self._poll(LOG_SECONDS)
+            self._poll(0 if self.piecework else LOG_SECONDS)
+            if self.piecework and (made := self.piecework.go_on()):
+                self._send(*made)
             now = time.monotonic()
             # The gauges are new with every beat, and a job may wait for memory.
             if self.queue.stirred or self._ended or now >= next_beat:
@@ -230,6 +233,8 @@ class Service:
             reply = refusal(error)
         if isinstance(reply, Later):
             self.errands.take_on(identity, command_id, reply)
+        elif isinstance(reply, InPieces):
+            self.piecework.take_on(identity, command_id, reply)
         else:
             self._send(identity, command_id, reply)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lorad.daemon.later import Later
+from lorad.daemon.later import InPieces, Later
 from lorad.shared.codec import Header
 from lorad.shared.errors import (
     BadRequest,
@@ -148,7 +148,7 @@ def shut_down(service: Service, request: ShutDown, actor: str) -> ShuttingDown:
     return ShuttingDown(pausing=service.go_down(leave_runs=request.leave_runs))
 
 
-HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply | Later]] = {
+HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply | Later | InPieces]] = {
     Hello: hello,
     GetStatus: get_status,
     AddJob: add_job,
@@ -195,7 +195,9 @@ HANDLERS: dict[type, Callable[[Service, Any, str], AnyReply | Later]] = {
 }
 
 
-def handle(service: Service, request: AnyRequest, header: Header, actor: str) -> AnyReply | Later:
+def handle(
+    service: Service, request: AnyRequest, header: Header, actor: str
+) -> AnyReply | Later | InPieces:
     """The reply, and the request's effect exactly once however often it is sent.
 
     Raises:
@@ -214,7 +216,9 @@ def handle(service: Service, request: AnyRequest, header: Header, actor: str) ->
         with service.store.transaction():
             before = look_before(service, request)
             reply = handler(service, request, actor)
-            assert not isinstance(reply, Later), "only what changes nothing may be answered later"
+            assert not isinstance(reply, Later | InPieces), (
+                "only what changes nothing may be answered later"
+            )
             keep_edit(service, request, reply, before, actor)
             note_done(service, request, actor)
             service.store.remember(header.id, reply)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lorad.daemon import pictures
-from lorad.daemon.later import Later
+from lorad.daemon.later import InPieces, Later
 from lorad.daemon.loglines import lines_of
 from lorad.daemon.logs import read_log
 from lorad.shared.errors import (
@@ -98,12 +98,16 @@ def get_metrics(service: Service, request: GetMetrics, actor: str) -> Metrics:
     )
 
 
-def get_chart(service: Service, request: GetChart, actor: str) -> Chart:
+def get_chart(service: Service, request: GetChart, actor: str) -> Chart | InPieces:
     service.store.job(request.id)
     images = 1
     if request.axis == "images" and (recipe := service.queue.readable(request.id)):
         images = recipe.train.train_batch_size * recipe.train.gradient_accumulation_steps
-    return service.queue.charts.draw(request, images)
+    charts = service.queue.charts
+    if not charts.read(request.id):
+        # A long run that nobody looked at yet: others are answered meanwhile.
+        return InPieces(lambda: charts.read(request.id), lambda: charts.draw(request, images))
+    return charts.draw(request, images)
 
 
 def get_marks(service: Service, request: GetMarks, actor: str) -> Marks:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.app import App
+from textual.dom import DOMNode
 from textual.geometry import Region
 from textual.strip import Strip
+from textual.theme import Theme
 from textual.widget import Widget
 
 Rgb = tuple[int, int, int]
+_MADE: WeakKeyDictionary[App[Any], dict[tuple[str, Style], Style]] = WeakKeyDictionary()
+"""The tones of each app by their names and the style of the ground that they are on."""
 
 
 class Painted:
@@ -97,20 +103,6 @@ def runs(cells: list[tuple[str, Tone]]) -> Row:
 class Painting(Widget):
     """Subclasses say in `paint` what there is to see; `repaint` shows what is new in it."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "painting--text",
-        "painting--title",
-        "painting--dim",
-        "painting--faint",
-        "painting--line",
-        "painting--accent",
-        "painting--good",
-        "painting--warn",
-        "painting--bad",
-        "painting--cursor",
-        "painting--key",
-        *(f"painting--run-{number}" for number in range(1, 9)),
-    }
     ALLOW_SELECT = False
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -165,15 +157,39 @@ class Painting(Widget):
             upper, lower = tone
             return Style(color=f"rgb({_csv(upper)})", bgcolor=f"rgb({_csv(lower)})")
         name, _, ground = tone.partition("+")
-        style = self.get_component_rich_style(f"painting--{name}")
+        style = self._component(name)
         if ground == "bold":
             style += Style(bold=True)
         elif ground:
-            style += Style(bgcolor=self.get_component_rich_style(f"painting--{ground}").bgcolor)
+            style += Style(bgcolor=self._component(ground).bgcolor)
         return style
 
+    def _component(self, name: str) -> Style:
+        """What app.tcss says of a tone.
+
+        As with Textual's component classes, but made when it is used first, and for all widgets
+        on the same ground together: theirs are made for each widget, each time anything about it
+        changes, which took most of the time that a screen needed to open.
+        """
+        made = _MADE.setdefault(self.app, {})
+        key = (name, self.rich_style)
+        if key not in made:
+            node = DOMNode(classes=f"painting--{name}")
+            node._attach(self)
+            self.app.stylesheet.apply(node, animate=False)
+            made[key] = node.rich_style
+        return made[key]
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, self._rethemed, immediate=True)
+
+    def _rethemed(self, theme: Theme) -> None:
+        _MADE.pop(self.app, None)
+        self._tones.clear()
+        self.refresh()
+
     def notify_style_update(self) -> None:
-        """Another theme: the colours are looked up again."""
+        """Perhaps another ground: the colours are looked up again."""
         super().notify_style_update()
         self._tones.clear()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from rich.style import Style
 from textual.pilot import Pilot
 from tui.driving import settle, text_of
 from tui.fakes import FakeLink, job
@@ -17,6 +18,7 @@ from lorad.tui.bindings import bindings
 from lorad.tui.cli import main
 from lorad.tui.screens.samples import SamplesScreen
 from lorad.tui.themes import NAMES, fitting
+from lorad.tui.widgets.painting import Painting
 
 
 def after(link: FakeLink, *pressed: str, config: Config | None = None) -> tuple[LoradApp, str]:
@@ -59,7 +61,9 @@ def test_help_lists_the_keys_of_this_screen_alone() -> None:
     assert "One picture alone" not in text
     _, text = after(FakeLink(job(4)), "s", "question_mark")
     assert "Pause (the GPU is freed) or resume" not in text
-    assert "Back to the queue" in text
+    assert "Samples\n" in "\n".join(line.strip(" │") for line in text.splitlines())
+    assert "Wall" not in text
+    assert "Back to the queue" not in text  # it may have been opened from a run
 
 
 def test_help_shows_the_keys_that_the_person_set() -> None:
@@ -101,6 +105,34 @@ def test_a_key_for_what_there_is_not_is_told() -> None:
     app, _ = after(FakeLink(job(4)), config=Config(keys={"job.pauze": "f5"}))
     (told,) = [notification.message for notification in app._notifications]
     assert "`job.pauze`, which there is not. Did you mean `job.pause`?" in told
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"job.hold": "f5", "job.pause": "f6,f5"}, "`job.pause` and `job.hold` are both on"),
+        ({"job.pause": "x"}, "`job.pause` and `job.cancel` are both on the key `x`"),
+        ({"wall.copy": "u"}, "`wall.copy` and `app.happened` are both on the key `u`"),
+    ],
+)  # fmt: skip
+def test_two_of_a_screen_on_one_key_are_told(keys: dict[str, str], sentence: str) -> None:
+    app, _ = after(FakeLink(job(4)), config=Config(keys=keys))
+    (told,) = [notification.message for notification in app._notifications]
+    assert sentence in told
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"wall.copy": "f5", "job.pause": "f5"},  # on different screens
+        {"queue.down": "f5", "log.down": "f5"},  # a pane's goes before its screen's
+        {"app.happened": "f5", "happened.close": "f5"},
+        {"job.pause": "x", "job.cancel": "p"},
+    ],
+)
+def test_one_key_in_two_places_is_no_mistake(keys: dict[str, str]) -> None:
+    app, _ = after(FakeLink(job(4)), config=Config(keys=keys))
+    assert not app._notifications
 
 
 def test_every_binding_has_an_id_and_words() -> None:
@@ -150,6 +182,25 @@ def test_each_theme_draws(theme: str) -> None:
     app, text = after(FakeLink(job(4)), config=Config(dashboard=Dashboard(theme=theme)))
     assert app.theme == theme
     assert "job-4" in text
+
+
+def test_tones_are_made_once_for_all_and_anew_for_another_theme() -> None:
+    app = LoradApp(FakeLink(job(4)))
+    seen: list[Style] = []
+
+    async def go() -> None:
+        async with app.run_test(size=(120, 40)) as pilot:
+            await settle(pilot)
+            one, other = app.screen.query(Painting).first(), app.screen.query(Painting).last()
+            for theme in ("lorad", "lorad-light", "lorad-colour-blind", "lorad"):
+                app.theme = theme
+                await settle(pilot)
+                assert one._style("good") is other._style("good")
+                seen.append(one._style("good"))
+
+    asyncio.run(go())
+    assert seen[0] == seen[3]
+    assert len(set(seen)) == 3
 
 
 def test_a_terminal_of_sixteen_colours_gets_its_own() -> None:

@@ -569,6 +569,17 @@ def test_the_recipes_show_only_what_differs_and_cannot_steer_the_terminal() -> N
     opened(linked(), act)
 
 
+def test_the_recipes_columns_are_in_the_order_of_the_runs() -> None:
+    async def act(pilot: Pilot[int], screen: CompareScreen) -> None:
+        for key, wanted in (("r", ["3", "2", "1"]), ("r", ["1", "2", "3"])):
+            text = await press(pilot, key)
+            assert [str(id) for id in rows_of(screen)] == wanted
+            (line,) = [line for line in text.splitlines() if "train.seed" in line]
+            assert line.split()[1:] == wanted
+
+    opened(linked(), act)
+
+
 def test_on_a_small_terminal_tab_shows_the_recipes_in_place_of_the_runs() -> None:
     async def act(pilot: Pilot[int], screen: CompareScreen) -> None:
         text = await press(pilot)

@@ -133,6 +133,23 @@ def nothing(pilot: Pilot[int]) -> None:
     """Leave it as it is."""
 
 
+def test_the_key_line_is_that_of_the_field() -> None:
+    said: list[str] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press("y")
+        await settle(pilot)
+        for id in ("name", "prompts", "stash", "rate"):
+            pilot.app.screen.query_one(f"#{id}").focus()
+            await settle(pilot)
+            said.append("enter do it" if "enter do it" in text_of(pilot.app) else "ctrl+s")  # type: ignore[arg-type]
+
+    link = FakeLink(job(4))
+    link.answers[GetRecipe] = RecipeText(recipe=RECIPE, folder="/r")
+    drive(link, act)
+    assert said == ["enter do it", "ctrl+s", "ctrl+s", "enter do it"]
+
+
 def test_settings_show_the_recipe_and_change_what_was_changed() -> None:
     link = FakeLink(job(4, name="a [b]"))
     shown = filled(link, "e", nothing)

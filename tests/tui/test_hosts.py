@@ -156,6 +156,57 @@ def test_without_an_absence_u_shows_the_latest() -> None:
     assert link.asked == [GetNews(newest=True, limit=200)]
 
 
+def test_u_tells_when_the_daemon_was_gone_and_when_it_was_back() -> None:
+    link = FakeLink(job(3))
+    link.answers[GetNews] = Happenings(happenings=[NAN], head=3)
+    link.mirror = reducer.gone(link.mirror, 1000.0, "No daemon is [/b] running here.")
+    link.mirror = reducer.gone(link.mirror, 1001.0, "No daemon is [/b] running here.")
+    link.mirror = reducer.with_status(link.mirror, _status(link), 1006.0)
+    shown: list[str] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press("u")
+        await settle(pilot)
+        shown.append(text_of(pilot.app))  # type: ignore[arg-type]
+
+    drive(link, act)
+    lines = [line for line in shown[0].splitlines() if "daemon was" in line or "Job 3" in line]
+    back, nan, gone = lines[-3:]  # newest first: 1006, 1003, 1000
+    assert "The daemon was back" in back
+    assert "loss is no number" in nan
+    assert "The daemon was gone: No daemon is [/b] running here." in gone
+
+
+def test_a_header_that_goes_stale_says_what_mends_it() -> None:
+    link = FakeLink(job(3))
+    link.mirror = reducer.gone(link.mirror, 1000.0, "No daemon.", none_runs=True)
+    heads: list[str] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        heads.append(text_of(pilot.app).splitlines()[0])  # type: ignore[arg-type]
+        link.mirror = reducer.gone(link.mirror, 1000.0, "It is silent.")
+        link.chart(link.charted)
+        await settle(pilot)
+        heads.append(text_of(pilot.app).splitlines()[0])  # type: ignore[arg-type]
+
+    drive(link, act, (80, 24))
+    assert "no daemon: `lorad up`" in heads[0]
+    assert "lorad up" not in heads[1]
+
+
+def test_the_hosts_say_how_one_is_added() -> None:
+    link, shown = FakeLink(job(3)), list[str]()
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press("o")
+        await settle(pilot)
+        shown.append(" ".join(text_of(pilot.app).split()))  # type: ignore[arg-type]
+
+    drive(link, act)
+    assert "lorad config hosts.gpu1=ann@gpu1" in shown[0]
+    assert "[hosts]" in shown[0]
+
+
 def test_when_somebody_left_is_kept_for_each_daemon(tmp_path: Path) -> None:
     path = tmp_path / "state" / "seen.json"
     left = Left(path)

@@ -8,6 +8,7 @@ import time
 import pytest
 from textual.geometry import Region
 from textual.pilot import Pilot
+from textual.widgets._toast import Toast
 from tui.driving import drive, keys, seen, settle, text_of, told
 from tui.fakes import PROCESS, FakeLink, at_step, job, status
 
@@ -123,6 +124,32 @@ def test_why_is_told() -> None:
     link = FakeLink(job(2, Queued()))
     link.answers[WhyJob] = Why(sentence="It waits for [/b] a card.")
     assert "It waits for [/b] a card." in seen(link, "w")
+
+
+def test_why_is_told_once_where_there_is_room_for_it() -> None:
+    link = FakeLink(job(2, Queued()))
+    link.answers[WhyJob] = Why(sentence="It waits for a card.")
+    assert told(link, "w") == ""
+    assert seen(link, "w").count("It waits for a card.") == 1
+    long = f"It waits for {', '.join(f'card {n}' for n in range(60))} and no more."
+    link.answers[WhyJob] = Why(sentence=long)
+    assert told(link, "w") == long  # there is no room for all of it beside the job
+
+
+@pytest.mark.parametrize(("size", "most"), [((80, 24), 8), ((120, 40), 12)])
+def test_a_long_sentence_leaves_the_screen_in_view(size: tuple[int, int], most: int) -> None:
+    link = FakeLink(job(2))
+    link.answers[WhyJob] = Why(sentence="word " * 200)
+    heights: list[int] = []
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press("w")
+        await settle(pilot)
+        heights.extend(toast.size.height for toast in pilot.app.screen.query(Toast))
+
+    drive(link, act, size)
+    (height,) = heights
+    assert 3 < height <= most
 
 
 def test_pictures_that_will_come_are_told() -> None:

@@ -137,6 +137,7 @@ def test_a_killed_daemon_is_noticed_and_the_next_one_found(
     first = link.take().daemon
     daemon.end(signal.SIGKILL)
     listener.until(lambda: link.take().stale_since is not None)
+    listener.until(lambda: link.take().none_runs)
     assert 1 in link.take().jobs  # what was known stays
     link.ask(WhyJob(id=1))
     listener.until(lambda: any(isinstance(m, Declined) for m in listener.answers()))
@@ -146,6 +147,9 @@ def test_a_killed_daemon_is_noticed_and_the_next_one_found(
     listener.until(lambda: (detail := link.take().detail) is not None and detail.loaded)
     assert first is not None
     assert link.take().daemon != first
+    (absence,) = link.take().absences
+    assert (absence.trouble, absence.other) == (str(NoDaemon()), True)
+    assert absence.until is not None
     assert 1 in link.take().jobs
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 from msgspec.structs import replace
-from tui.fakes import HOST, at_step, column, job, picture, point, status
+from tui.fakes import DAEMON, HOST, at_step, column, job, picture, point, status
 
 from lorad.shared.jobs import Done, Failed, Group, Paused, Queued, Stashed, Turn
 from lorad.shared.messages import (
@@ -28,7 +28,7 @@ from lorad.shared.messages import (
 )
 from lorad.tui import curve, mirror
 from lorad.tui.curve import Curve, add_value, condense
-from lorad.tui.mirror import Mirror, Needs, apply, in_order, place
+from lorad.tui.mirror import Absence, Mirror, Needs, apply, in_order, place
 
 METRICS, SAMPLES, LOG = "job/1/metrics/", "job/1/samples/", "job/1/log/"
 NOTES = "job/1/notes/"
@@ -236,7 +236,7 @@ def test_of_too_many_pictures_the_first_and_the_newest_stay() -> None:
 def test_lost_pictures_are_asked_for() -> None:
     seen, _ = apply(watching(), SAMPLES, 1, SampleDrawn(id=1, picture=picture(0)))
     _, needs = apply(seen, SAMPLES, 3, SampleDrawn(id=1, picture=picture(9)))
-    assert needs == Needs(samples=True)
+    assert needs == Needs(samples=True, notes=True)  # their marks on the curves come with the notes
 
 
 def test_a_lost_last_event_shows_in_the_beat() -> None:
@@ -294,6 +294,23 @@ def test_what_is_known_stays_with_its_age_when_nobody_answers() -> None:
     assert (seen.stale_since, drawn(seen).last_step) == (100.0, 3)
     seen = mirror.with_status(seen, status(at_step(1, 3)))
     assert seen.stale_since is None
+
+
+def test_each_absence_is_kept_with_its_end() -> None:
+    seen = mirror.gone(Mirror(), 50.0, "Nobody yet.")  # who never answered is not gone
+    seen = mirror.with_status(seen, status(at_step(1, 3)), 60.0)
+    seen = mirror.gone(seen, 100.0, "Silent.")
+    seen = mirror.gone(seen, 110.0, "No daemon.", none_runs=True)
+    assert (seen.none_runs, seen.absences) == (True, (Absence(100.0, "No daemon."),))
+    other = replace(status(), daemon=replace(DAEMON, epoch="other"))
+    seen = mirror.with_status(seen, other, 120.0)
+    assert seen.absences == (Absence(100.0, "No daemon.", 120.0, other=True),)
+    assert not seen.none_runs
+    seen = mirror.back(mirror.gone(seen, 200.0, "Silent."), 205.0)
+    assert seen.absences[1:] == (Absence(200.0, "Silent.", 205.0),)
+    for at in range(300, 400):
+        seen = mirror.back(mirror.gone(seen, float(at), "Silent."), at + 0.5)
+    assert (len(seen.absences), seen.absences[-1].since) == (50, 399.0)
 
 
 def test_both_needs_together_begin_at_the_earlier_place() -> None:

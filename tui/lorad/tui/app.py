@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.console import COLOR_SYSTEMS
 from textual.app import App, SystemCommand
@@ -25,6 +26,7 @@ from lorad.shared.endpoints import Place, find_home
 from lorad.shared.messages import Metric
 from lorad.tui.colourless import Colourless
 from lorad.tui.easel import Easel
+from lorad.tui.format import fit
 from lorad.tui.images import Images, find_images, look, prepare_pixels
 from lorad.tui.left import Left, default_path
 from lorad.tui.link import DaemonLink, Link
@@ -37,6 +39,10 @@ from lorad.tui.screens.main import MainScreen
 from lorad.tui.themes import SIXTEEN, THEMES, fitting
 
 TERMINAL_SECONDS = 5.0
+TOLD_CELLS = 56
+"""Of a line of a notification; app.tcss has its width."""
+TOLD_PART = 4
+"""A notification has at most this part of the terminal's lines."""
 
 
 class LoradApp(App[int]):
@@ -115,9 +121,9 @@ class LoradApp(App[int]):
     def on_mount(self) -> None:
         self.begin(self.link)
         if self.config.keys:
-            from lorad.tui.bindings import unknown
+            from lorad.tui.bindings import doubled, unknown
 
-            for sentence in unknown(self.config.keys):
+            for sentence in (*unknown(self.config.keys), *doubled(self.config.keys)):
                 self.tell(sentence, "warning")
         if not self.is_headless:  # also where it died before this
             threading.Thread(target=self._guard_terminal, name="terminal", daemon=True).start()
@@ -245,8 +251,17 @@ class LoradApp(App[int]):
         self.tell(event.sentence, "error")
 
     def tell(self, sentence: str, severity: Any = "information") -> None:
-        """A notification. Its text is data, never markup."""
-        self.notify(clean(sentence, 1000), severity=severity, markup=False, timeout=8)
+        """A notification. Its text is data, never markup.
+
+        It leaves most of the terminal in view: what is longer is cut.
+        """
+        width = min(TOLD_CELLS, self.size.width * 9 // 10 - 4)
+        lines = max(2, self.size.height // TOLD_PART)
+        text = "\n".join(clean(sentence, 1000).split("\n")[:lines])
+        # Words that are not broken leave a tenth of each line empty, about.
+        if cell_len(text) > (most := max(20, lines * width * 9 // 10)):
+            text = fit(text, most)
+        self.notify(text, severity=severity, markup=False, timeout=8)
 
     # -- keys ---------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 
 from textual.binding import Binding
 from textual.dom import DOMNode
@@ -13,6 +14,7 @@ from textual.dom import DOMNode
 import lorad.tui.screens
 import lorad.tui.widgets
 from lorad.tui.app import LoradApp
+from lorad.tui.screens.base import Dialogue, LoradScreen
 
 
 def bindings() -> dict[str, Binding]:
@@ -46,3 +48,41 @@ def unknown(keys: Mapping[str, str]) -> list[str]:
             hint = f" Did you mean `{close[0]}`?" if close else " `lorad config --keys` lists them."
             sentences.append(f"The settings give a key to `{id}`, which there is not.{hint}")
     return sentences
+
+
+def doubled(keys: Mapping[str, str]) -> list[str]:
+    """A sentence for each two ids that `[keys]` puts on one key of the same screen or pane.
+
+    A pane's key goes before its screen's, and a dialogue's before the app's: that is no mistake.
+    """
+    told: dict[str, None] = {}
+    bindings()  # imports them all
+    everywhere = _by_key(LoradApp, keys)
+    for kind in _kinds(DOMNode):
+        if not kind.__module__.startswith("lorad."):
+            continue
+        found = _by_key(kind, keys)
+        if issubclass(kind, LoradScreen) and not issubclass(kind, Dialogue):
+            found = {key: [*ids, *everywhere.get(key, [])] for key, ids in found.items()}
+        for key, ids in found.items():
+            for one, other in combinations(dict.fromkeys(ids), 2):
+                if one in keys or other in keys:
+                    told[_doubled(key, one, other)] = None
+    return list(told)
+
+
+def _doubled(key: str, one: str, other: str) -> str:
+    return (
+        f"`{one}` and `{other}` are both on the key `{key}`, so only one of them works. Give one"
+        " of them another key in the settings' `[keys]`."
+    )
+
+
+def _by_key(kind: type[DOMNode], keys: Mapping[str, str]) -> dict[str, list[str]]:
+    """The ids of what it binds, by key, as the settings have it."""
+    found: dict[str, list[str]] = {}
+    for binding in kind.BINDINGS:
+        if isinstance(binding, Binding) and binding.id:
+            for key in keys.get(binding.id, binding.key).split(","):
+                found.setdefault(key.strip(), []).append(binding.id)
+    return found

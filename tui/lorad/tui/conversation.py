@@ -70,7 +70,7 @@ class Conversation(Filling):
         patience = self._client.home.patience
         early = self._watch.wait_attached(patience)
         status = self._client.ask(GetStatus(), patience)
-        self._mirror = reducer.with_status(self._mirror, status)
+        self._mirror = reducer.with_status(self._mirror, status, time.time())
         for heard in early:
             self._hear(heard, epoch)
         self._follow(self._link._selected)
@@ -86,7 +86,7 @@ class Conversation(Filling):
                 last = time.monotonic()
                 self._drain(epoch)
                 self._asking.take()
-                self._mirror = reducer.back(self._mirror)
+                self._mirror = reducer.back(self._mirror, time.time())
             elif (silence := time.monotonic() - last) > QUIET_SECONDS:
                 self._check_life(silence)
             self._serve()

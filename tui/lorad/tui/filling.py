@@ -157,7 +157,7 @@ class Filling:
         return True
 
     def _status_came(self, status: Status) -> None:
-        self._mirror = reducer.with_status(self._mirror, status)
+        self._mirror = reducer.with_status(self._mirror, status, time.time())
 
     def _fill_points(self, id: int, after: int) -> None:
         limit = max(50, self._link.pace.room // POINT_BYTES)

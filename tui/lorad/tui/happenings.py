@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from lorad.shared.clean import clean_line
 from lorad.shared.messages import Happening
-from lorad.tui.mirror import Away
+from lorad.tui.mirror import Absence, Away
 
 TOLD = ("done", "failed", "paused", "cancelled")
 """States that are news to whoever was away."""
@@ -64,3 +64,14 @@ def sentence(line: Happening) -> str:
 def newest_first(lines: Sequence[Happening]) -> list[Happening]:
     """As a list is read, without what is no news."""
     return [line for line in reversed(lines) if is_news(line)]
+
+
+def absence_lines(absences: Sequence[Absence]) -> list[tuple[float, str]]:
+    """When the daemon was gone and when it was back, as lines of the list."""
+    lines = []
+    for one in absences:
+        lines.append((one.since, f"The daemon was gone: {clean_line(one.trouble, 400)}"))
+        if one.until is not None:
+            anew = ", started anew" if one.other else ""
+            lines.append((one.until, f"The daemon was back{anew}"))
+    return lines

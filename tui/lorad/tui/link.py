@@ -138,7 +138,9 @@ class DaemonLink:
                         wait = RETRY_SECONDS
                         Conversation(self, client).hold()
                 except LoradError as error:
-                    self._show(reducer.gone(self._mirror, time.time(), str(error)))
+                    none = isinstance(error, NoDaemon)
+                    gone = reducer.gone(self._mirror, time.time(), str(error), none_runs=none)
+                    self._show(gone)
                     self._decline(error)
                     self._doze(wait)
                     if not isinstance(self._home, Home):

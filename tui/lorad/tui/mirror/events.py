@@ -84,7 +84,7 @@ def _needs_of(mirror: Mirror, topic: str) -> Needs:
     if topic == job_topic(detail.id, "metrics"):
         return Needs(points_after=detail.curve("loss").last_step)
     if topic == job_topic(detail.id, "samples"):
-        return Needs(samples=True)
+        return Needs(samples=True, notes=True)  # each round is a mark on the curves, too
     if topic == job_topic(detail.id, "notes"):
         return Needs(notes=True)
     return Needs(log_from=detail.log.next)

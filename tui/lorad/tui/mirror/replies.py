@@ -19,8 +19,10 @@ from lorad.shared.messages import (
 from lorad.shared.messages import Status as StatusReply
 from lorad.tui.curve import Curve
 from lorad.tui.mirror.state import (
+    ABSENCES,
     MAIN_METRICS,
     NOTES,
+    Absence,
     Away,
     Detail,
     Mirror,
@@ -41,7 +43,7 @@ def only_gauges(before: Mirror, mirror: Mirror) -> bool:
     return next(same, None) is None
 
 
-def with_status(mirror: Mirror, status: StatusReply) -> Mirror:
+def with_status(mirror: Mirror, status: StatusReply, now: float = 0.0) -> Mirror:
     """The daemon, the machine and the queue anew.
 
     Of the job streams no number is taken over: their events of this moment may still be on
@@ -50,15 +52,13 @@ def with_status(mirror: Mirror, status: StatusReply) -> Mirror:
     heads = {topic: seq for topic, seq in status.heads.items() if not topic.startswith("job/")}
     other = mirror.daemon is None or mirror.daemon.epoch != status.daemon.epoch
     return replace(
-        mirror,
+        _answering(mirror, now, other=other),
         daemon=status.daemon,
         gpus=tuple(status.gpus),
         host=status.host,
         jobs={job.id: job for job in status.jobs},
         groups=tuple(status.groups),
         draining=status.draining,
-        stale_since=None,
-        trouble="",
         seqs=heads if other else {**mirror.seqs, **heads},
     )
 
@@ -148,11 +148,17 @@ def with_log(mirror: Mirror, job_id: int, log: Log) -> Mirror:
     return replace(mirror, detail=replace(detail, log=tail))
 
 
-def back(mirror: Mirror) -> Mirror:
+def back(mirror: Mirror, now: float = 0.0) -> Mirror:
     """Something came after a silence, on the same connection: nothing was lost."""
-    if mirror.stale_since is None:
-        return mirror
-    return replace(mirror, stale_since=None, trouble="")
+    return mirror if mirror.stale_since is None else _answering(mirror, now, other=False)
+
+
+def _answering(mirror: Mirror, now: float, *, other: bool) -> Mirror:
+    """Somebody answers; where nobody did, that is over."""
+    absences = mirror.absences
+    if absences and absences[-1].until is None:
+        absences = (*absences[:-1], replace(absences[-1], until=now, other=other))
+    return replace(mirror, stale_since=None, trouble="", none_runs=False, absences=absences)
 
 
 def with_more_samples(mirror: Mirror, job_id: int, pictures: Iterable[SamplePicture]) -> Mirror:
@@ -170,7 +176,17 @@ def with_away(mirror: Mirror, since: float, news: Happenings) -> Mirror:
     return replace(mirror, away=away)
 
 
-def gone(mirror: Mirror, now: float, trouble: str) -> Mirror:
-    """Nobody answers; what was known stays on screen with its age."""
+def gone(mirror: Mirror, now: float, trouble: str, *, none_runs: bool = False) -> Mirror:
+    """Nobody answers; what was known stays on screen with its age.
+
+    Whoever never answered is not gone.
+    """
     since = now if mirror.stale_since is None else mirror.stale_since
-    return replace(mirror, stale_since=since, trouble=trouble)
+    absences = mirror.absences
+    if mirror.stale_since is None and mirror.daemon is not None:
+        absences = (*absences, Absence(since, trouble))[-ABSENCES:]
+    elif absences and absences[-1].until is None:
+        absences = (*absences[:-1], replace(absences[-1], trouble=trouble))
+    return replace(
+        mirror, stale_since=since, trouble=trouble, none_runs=none_runs, absences=absences
+    )

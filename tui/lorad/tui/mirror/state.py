@@ -23,6 +23,7 @@ LOG_LINES = 2000
 LOG_LINE_LIMIT = 500
 NOTES = 100
 MARKS = 2000
+ABSENCES = 50
 MAIN_METRICS: tuple[Metric, ...] = ("loss", "validation_loss")
 """What the main screen draws; others are asked for where they are shown."""
 PICTURES = 1000
@@ -130,6 +131,19 @@ class Away:
 
 
 @dataclass(frozen=True)
+class Absence:
+    """A time in which the daemon did not answer this viewer, by this box's clock."""
+
+    since: float
+    trouble: str
+    """Why, in one sentence."""
+    until: float | None = None
+    """None: it does not answer yet."""
+    other: bool = False
+    """Whether it was another daemon that answered then: it had been started anew."""
+
+
+@dataclass(frozen=True)
 class Mirror:
     """Everything that is on screen."""
 
@@ -149,6 +163,10 @@ class Mirror:
     """Set while nobody answers; what is shown is as old as that."""
     trouble: str = ""
     """Why nobody answers, in one sentence."""
+    none_runs: bool = False
+    """Whether nobody answers because no daemon runs here."""
+    absences: tuple[Absence, ...] = ()
+    """The newest ones, oldest first."""
     seqs: Mapping[str, int] = field(default_factory=dict)
     """The newest number heard of each stream."""
 

@@ -32,6 +32,9 @@ from lorad.tui.screens.base import Dialogue
 from lorad.tui.screens.fields import Fields
 from lorad.tui.widgets.tick import Tick
 
+KEYS = "enter do it   tab next   esc close"
+KEYS_ELSEWHERE = "ctrl+s do it   tab next   esc close"
+"""Where enter does something else: a new line, or a tick."""
 SHOWN = 3
 """Names of a sweep that are told; the others are counted."""
 
@@ -53,14 +56,13 @@ class ChangeScreen(Dialogue):
 
     def compose(self) -> ComposeResult:
         """What it is about, its values, what is wrong, keys."""
-        keys = "enter do it   tab next   ctrl+s do it from the prompts   esc close"
         with Vertical(classes="dialogue", id="change"):
             yield Static(clean_line(self.headline, 400), classes="headline", markup=False)
             yield from self.above()
             yield Fields(*self.NAMES)
             yield from self.below()
             yield Static("", id="trouble", classes="trouble", markup=False)
-            yield Static(keys, classes="keys", markup=False)
+            yield Static(KEYS, classes="keys", id="keys", markup=False)
 
     @property
     def headline(self) -> str:
@@ -79,6 +81,11 @@ class ChangeScreen(Dialogue):
     def on_mount(self) -> None:
         self.query_one(self.FIRST).focus()
         self.lorad.link.ask(GetRecipe(id=self._job.id))
+
+    def on_descendant_focus(self) -> None:
+        """A field of several lines keeps enter for itself, and so does a tick."""
+        keys = KEYS if isinstance(self.focused, Input) else KEYS_ELSEWHERE
+        self.query_one("#keys", Static).update(keys)
 
     # -- what is typed ------------------------------------------------------------------------
 

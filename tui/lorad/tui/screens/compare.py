@@ -274,14 +274,14 @@ class CompareScreen(LoradScreen):
         )
 
     def _show_differences(self) -> None:
-        known = [run.recipe for run in self._runs.values()]
+        ids = [entry.job.id for entry in self.table.table.entries]  # in the order of the runs
+        known = [self._runs[id].recipe for id in ids]
         found = compare.differing(known)
         self._lay_out(len(found))
-        unread = {
-            id for id, run in self._runs.items() if run.recipe is None or not run.recipe.recipe
-        }
+        unread = {id for id, one in zip(ids, known, strict=True) if not (one and one.recipe)}
         silence = "…" if None in known else "nothing: their recipes are the same"
-        self.differences.show(found, tuple(self._styles.items()), frozenset(unread), silence)
+        styles = tuple((id, self._styles[id]) for id in ids)
+        self.differences.show(found, styles, frozenset(unread), silence)
 
     def _lay_out(self, keys: int) -> None:
         """As high as their lines; the recipes at most a third of the terminal."""

@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from lorad.shared.messages import GetNews, Happenings
-from lorad.tui.happenings import away_line, clock, newest_first, sentence
+from lorad.shared.messages import GetNews, Happening, Happenings
+from lorad.tui.happenings import absence_lines, away_line, clock, newest_first, sentence
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.mirror import Away
 from lorad.tui.screens.base import Dialogue
@@ -50,11 +50,12 @@ class HappenedScreen(Dialogue):
         """The list."""
         if not isinstance(event.reply, Happenings):
             return False
+        lines = [(line.time, _shown(line)) for line in newest_first(event.reply.happenings)]
+        lines += [(at, Text(said)) for at, said in self._absences()]
+        lines.sort(key=lambda line: line[0], reverse=True)
         text = Text()
-        for line in newest_first(event.reply.happenings):
-            tone = "bold" if line.before != line.after and line.after in ("done", "failed") else ""
-            text.append(f"{clock(line.time)}  ", "dim")
-            text.append(f"{sentence(line)}\n", tone)
+        for at, said in lines:
+            text.append(f"{clock(at)}  ", "dim").append_text(said).append("\n")
         text.right_crop(1)
         self.query_one("#happened-lines", Static).update(text if text else "Nothing yet.")
         return True
@@ -62,9 +63,20 @@ class HappenedScreen(Dialogue):
     def declined(self, event: Declined) -> bool:
         """Why there is no list."""
         if isinstance(event.request, GetNews):
-            self.query_one("#happened-lines", Static).update(Text(event.sentence))
+            said = [f"{clock(at)}  {line}" for at, line in self._absences()[::-1]]
+            self.query_one("#happened-lines", Static).update(
+                Text("\n".join([event.sentence, *said]))
+            )
             return True
         return False
+
+    def _absences(self) -> list[tuple[float, str]]:
+        return absence_lines(self.lorad.mirror.absences)
+
+
+def _shown(line: Happening) -> Text:
+    ended = line.before != line.after and line.after in ("done", "failed")
+    return Text(sentence(line), "bold" if ended else "")
 
 
 def _headline(away: Away) -> str:

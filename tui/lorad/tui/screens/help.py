@@ -16,7 +16,10 @@ from textual.widgets import Static
 from lorad.tui.keys import bound, shown
 from lorad.tui.screens.base import Dialogue
 
-SECTIONS = {"job": "Jobs", "view": "Views", "pane": "Views", "queue": "Queue", "app": "Everywhere"}
+SECTIONS = {
+    "job": "Jobs", "view": "Views", "pane": "Views", "queue": "Queue", "wall": "Samples",
+    "app": "Everywhere",
+}  # fmt: skip
 """By the first word of a binding's id; other keys stand under their screen's or pane's name."""
 
 

@@ -17,6 +17,7 @@ from lorad.tui.screens.base import Dialogue
 from lorad.tui.totals import Totals, count, count_words
 
 HERE = "this machine"
+MORE = "Another one: `lorad config hosts.gpu1=ann@gpu1` writes it into the settings' [hosts]."
 
 
 class HostsScreen(Dialogue):
@@ -33,6 +34,7 @@ class HostsScreen(Dialogue):
         with Vertical(classes="dialogue"):
             yield Static("Hosts", classes="headline", markup=False)
             yield OptionList(id="hosts")
+            yield Static(MORE, classes="quiet", markup=False)
             yield Static("enter look at it   esc close", classes="keys", markup=False)
 
     def on_mount(self) -> None:

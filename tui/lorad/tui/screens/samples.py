@@ -61,7 +61,7 @@ class SamplesScreen(LoradScreen):
         Binding("n", "sample_now", "draw now", id="wall.sample", tooltip="Draw the prompts now"),
         Binding("E", "prompts", "prompts", id="wall.prompts", tooltip="Change the prompts"),
         Binding("y", "copy", "copy path", id="wall.copy", tooltip="Copy the picture's path"),
-        Binding("escape,s", "back", "back", id="wall.back", tooltip="Back to the queue"),
+        Binding("escape,s", "back", "back", id="wall.back", tooltip="Back"),
     ]
 
     def __init__(self, job: Job) -> None:

@@ -55,7 +55,9 @@ class Header(Painting):
             if mirror.daemon is None:
                 return [Span("○ no daemon", "warn")]
             age = duration(5 * round((time.time() - mirror.stale_since) / 5))
-            return [Span(f"○ stale since {at}", "warn"), Span(f"  for {age}; runs go on", "dim")]
+            mended = [Span("  no daemon: `lorad up`", "warn")] if mirror.none_runs else []
+            stale = Span(f"○ stale since {at}", "warn")
+            return [stale, *mended, Span(f"  for {age}; runs go on", "dim")]
         if mirror.daemon is None:
             return [Span("connecting", "dim")]
         if mirror.trouble:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lorad.shared.jobs import Active, Job
 from lorad.shared.messages import Chart, Column, GetChart, Metric
 from lorad.tui.curve import CURVE_COLUMNS
-from lorad.tui.format import figure, validation
+from lorad.tui.format import figure, loss, validation
 from lorad.tui.kinds import KINDS
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.mirror import Detail
@@ -164,8 +164,9 @@ class JobCharts(ChartGrid):
         point = self._detail.newest if self._detail else None
         if point is None:
             return []
-        parts = [figure(point.loss), f"step {point.step}", f"lr {figure(point.learning_rate, 3)}"]
-        parts.append(f"grad {figure(point.grad_norm, 3)}")
-        if self._job is not None and (looked := validation(self._job)):
-            parts.insert(1, looked)
+        parts = [f"raw {figure(point.loss)}", f"step {point.step}"]
+        parts += [f"lr {figure(point.learning_rate, 3)}", f"grad {figure(point.grad_norm, 3)}"]
+        if self._job is not None:
+            # As the queue has it: the mean of some steps.
+            parts = [*filter(None, [loss(self._job), validation(self._job)]), *parts]
         return parts

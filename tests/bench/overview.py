@@ -22,7 +22,7 @@ from lorad.shared.jobs import Done, Job, Paused, Process, Progress, Queued, Runn
 from lorad.shared.messages import GetStatus, JobChanged
 from lorad.shared.recipe import parse_recipe
 from lorad.tui import mirror as reducer
-from lorad.tui.app import LoradApp
+from lorad.tui.app import LoradApp, calm_collector
 from lorad.tui.screens.main import MainScreen
 
 JOBS = 10_000
@@ -34,6 +34,7 @@ TREND = tuple(1 / n for n in range(1, 17))
 
 def overview(folder: Path) -> str:
     """All of it."""
+    calm_collector()  # as the program does
     lines = [asyncio.run(drawn(size)) for size in SIZES]
     return "\n  ".join(["", *lines, wire(folder)])
 

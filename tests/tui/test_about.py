@@ -13,7 +13,7 @@ from tui.fakes import FakeLink, job
 from lorad.shared.config import Config, Dashboard, load_config
 from lorad.shared.jobs import Queued
 from lorad.shared.messages import PauseJob, Why, WhyJob
-from lorad.tui.app import LoradApp
+from lorad.tui.app import GARBAGE, MOST_GARBAGE, REST_SECONDS, LoradApp
 from lorad.tui.bindings import bindings
 from lorad.tui.cli import main
 from lorad.tui.screens.samples import SamplesScreen
@@ -244,3 +244,30 @@ def test_a_theme_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]
     assert main(["config", "theme=nord"]) == 0
     assert load_config().dashboard.theme == "nord"
     assert main(["config", "theme=lorad"]) == 0
+
+
+# -- the garbage collector ---------------------------------------------------------------------
+
+
+def test_it_looks_over_all_only_while_nobody_presses_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    collected: list[float] = []
+    rounds = [0]
+    monkeypatch.setattr("lorad.tui.app.gc.get_count", lambda: (0, 0, rounds[0]))
+    monkeypatch.setattr("lorad.tui.app.gc.collect", lambda: collected.append(rounds[0]))
+    app = LoradApp(FakeLink(job(4)))
+
+    async def go() -> None:
+        async with app.run_test() as pilot:
+            rounds[0] = GARBAGE
+            app._tidy()
+            await pilot.press("j")
+            app._tidy()
+            app._touched -= 2 * REST_SECONDS
+            rounds[0] = GARBAGE - 1
+            app._tidy()
+            rounds[0] = MOST_GARBAGE
+            await pilot.press("k")
+            app._tidy()
+
+    asyncio.run(go())
+    assert collected == [GARBAGE, MOST_GARBAGE]

@@ -15,7 +15,7 @@ DEFAULT_GROUP = "default"
 OnFailure = Literal["continue", "stop"]
 
 
-class Process(Struct, frozen=True, kw_only=True):
+class Process(Struct, frozen=True, gc=False, kw_only=True):
     """The process that trains a job: pid and birth together name it for good."""
 
     pid: int
@@ -26,36 +26,36 @@ class Process(Struct, frozen=True, kw_only=True):
     """The UUIDs of its cards; none on a box without a GPU."""
 
 
-class Stashed(Struct, frozen=True, kw_only=True, tag="stashed"):
+class Stashed(Struct, frozen=True, gc=False, kw_only=True, tag="stashed"):
     """Kept out of the queue until somebody enqueues it."""
 
 
-class Queued(Struct, frozen=True, kw_only=True, tag="queued"):
+class Queued(Struct, frozen=True, gc=False, kw_only=True, tag="queued"):
     """Waits for its turn."""
 
     cause: str = ""
     """Why it is here again, for a job that ran before: `its run died at step 120`."""
 
 
-class Starting(Struct, frozen=True, kw_only=True, tag="starting"):
+class Starting(Struct, frozen=True, gc=False, kw_only=True, tag="starting"):
     """Its process is there and has not taken the first step yet."""
 
     process: Process
 
 
-class Running(Struct, frozen=True, kw_only=True, tag="running"):
+class Running(Struct, frozen=True, gc=False, kw_only=True, tag="running"):
     """Trains."""
 
     process: Process
 
 
-class Held(Struct, frozen=True, kw_only=True, tag="held"):
+class Held(Struct, frozen=True, gc=False, kw_only=True, tag="held"):
     """Waits between two steps and keeps its device."""
 
     process: Process
 
 
-class Pausing(Struct, frozen=True, kw_only=True, tag="pausing"):
+class Pausing(Struct, frozen=True, gc=False, kw_only=True, tag="pausing"):
     """Finishes its step and writes a checkpoint, to leave the device."""
 
     process: Process
@@ -63,21 +63,21 @@ class Pausing(Struct, frozen=True, kw_only=True, tag="pausing"):
     """As `Paused` will have it."""
 
 
-class Paused(Struct, frozen=True, kw_only=True, tag="paused"):
+class Paused(Struct, frozen=True, gc=False, kw_only=True, tag="paused"):
     """Off the device; resumes from its checkpoint."""
 
     cause: str = ""
     """Empty when somebody asked for it, else the reason: a full disk, a reboot."""
 
 
-class Finishing(Struct, frozen=True, kw_only=True, tag="finishing"):
+class Finishing(Struct, frozen=True, gc=False, kw_only=True, tag="finishing"):
     """Saves its last pictures and files."""
 
     process: Process
     outcome: Literal["done", "cancelled"] = "done"
 
 
-class Done(Struct, frozen=True, kw_only=True, tag="done"):
+class Done(Struct, frozen=True, gc=False, kw_only=True, tag="done"):
     """All steps taken, the files are in the job's folder."""
 
     finished: float
@@ -85,14 +85,14 @@ class Done(Struct, frozen=True, kw_only=True, tag="done"):
     """Why there are fewer steps than asked for: `stopped early at step 400: …`."""
 
 
-class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
+class Failed(Struct, frozen=True, gc=False, kw_only=True, tag="failed"):
     """Could not go on; the reason is one sentence."""
 
     finished: float
     reason: str
 
 
-class Cancelled(Struct, frozen=True, kw_only=True, tag="cancelled"):
+class Cancelled(Struct, frozen=True, gc=False, kw_only=True, tag="cancelled"):
     """Stopped for good by somebody; what there was is saved."""
 
     finished: float
@@ -121,7 +121,7 @@ State = Literal[
 ]  # fmt: skip
 
 
-class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Progress(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """How far a job is; the newest figures that its run reported."""
 
     step: int = 0
@@ -151,7 +151,7 @@ class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
 TurnKind = Literal["line", "slots", "drain", "group", "after", "time", "cards", "size"]
 
 
-class Turn(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Turn(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """How a waiting job stands, as the daemon that decides it sees it."""
 
     kind: TurnKind
@@ -169,7 +169,7 @@ class Turn(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.kind in ("line", "slots")
 
 
-class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Job(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One entry of the queue."""
 
     id: int
@@ -221,7 +221,7 @@ def state_of(status: Status) -> State:
     return status.__struct_config__.tag  # type: ignore[return-value]
 
 
-class Group(Struct, frozen=True, kw_only=True):
+class Group(Struct, frozen=True, gc=False, kw_only=True):
     """Jobs that share slots and cards. There always is one named `default`."""
 
     name: str
@@ -238,7 +238,7 @@ class Group(Struct, frozen=True, kw_only=True):
     """Why it is paused, where nobody asked for it."""
 
 
-class GpuProcess(Struct, frozen=True, kw_only=True):
+class GpuProcess(Struct, frozen=True, gc=False, kw_only=True):
     """A process that computes on a card."""
 
     pid: int
@@ -251,7 +251,7 @@ class GpuProcess(Struct, frozen=True, kw_only=True):
     """The job of ours that it trains; none: a stranger."""
 
 
-class Disk(Struct, frozen=True, kw_only=True):
+class Disk(Struct, frozen=True, gc=False, kw_only=True):
     """A file system that lorad writes to."""
 
     path: str
@@ -261,7 +261,7 @@ class Disk(Struct, frozen=True, kw_only=True):
     """For this user."""
 
 
-class Gpu(Struct, frozen=True, kw_only=True):
+class Gpu(Struct, frozen=True, gc=False, kw_only=True):
     """What the driver says of one card. A figure it does not give is none."""
 
     uuid: str
@@ -277,7 +277,7 @@ class Gpu(Struct, frozen=True, kw_only=True):
     processes: tuple[GpuProcess, ...] = ()
 
 
-class Host(Struct, frozen=True, kw_only=True):
+class Host(Struct, frozen=True, gc=False, kw_only=True):
     """The box itself."""
 
     cpu_percent: float

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.console import COLOR_SYSTEMS
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
@@ -39,6 +40,14 @@ from lorad.tui.screens.main import MainScreen
 from lorad.tui.themes import SIXTEEN, THEMES, fitting
 
 TERMINAL_SECONDS = 5.0
+TIDY_SECONDS = 10.0
+"""How often it is seen whether the garbage collector should look over all."""
+REST_SECONDS = 5.0
+"""So long nobody has pressed a key when it does."""
+GARBAGE = 50
+"""So many of the collector's lesser rounds make it worth while."""
+MOST_GARBAGE = 1000
+"""After so many it does even if somebody presses keys all the time."""
 TOLD_CELLS = 56
 """Of a line of a notification; app.tcss has its width."""
 TOLD_PART = 4
@@ -96,6 +105,8 @@ class LoradApp(App[int]):
         self.mirror = Mirror()
         self._select = select
         self._drawn = 0.0
+        self._touched = 0.0
+        """When a key was pressed or the mouse moved."""
         self._ended = threading.Event()
         self.animation_level = "none"
         for theme in THEMES:
@@ -127,6 +138,7 @@ class LoradApp(App[int]):
                 self.tell(sentence, "warning")
         if not self.is_headless:  # also where it died before this
             threading.Thread(target=self._guard_terminal, name="terminal", daemon=True).start()
+        self.set_interval(TIDY_SECONDS, self._tidy)
 
     def on_unmount(self) -> None:
         self._ended.set()
@@ -143,6 +155,19 @@ class LoradApp(App[int]):
         while not self._ended.wait(TERMINAL_SECONDS):
             if not terminal_lives():
                 os._exit(1)
+
+    async def on_event(self, event: events.Event) -> None:
+        """As Textual does; besides it is noted when somebody was here."""
+        if isinstance(event, events.InputEvent):
+            self._touched = time.monotonic()
+        await super().on_event(event)
+
+    def _tidy(self) -> None:
+        """What `calm_collector` puts off, at a time when it makes no frame late."""
+        rounds = gc.get_count()[2]
+        rests = time.monotonic() - self._touched > REST_SECONDS
+        if rounds >= MOST_GARBAGE or (rests and rounds >= GARBAGE):
+            gc.collect()
 
     # -- hosts --------------------------------------------------------------------------------
 
@@ -310,13 +335,14 @@ def late_driver() -> type[Driver]:
 
 
 def calm_collector() -> None:
-    """Have the garbage collector leave alone what is there for life, and look over all seldom.
+    """Have the garbage collector leave alone what is there for life, and never look over all.
 
-    A picture's cells are many objects and no cycles: walking over them all makes a frame late.
+    A picture's cells are many objects and no cycles: walking over them all makes a frame late by
+    a tenth of a second. `LoradApp` has it done while nobody presses a key.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(700, 10, 100)
+    gc.set_threshold(700, 10, 1_000_000)
 
 
 def terminal_lives() -> bool:

@@ -8,7 +8,7 @@ PROTOCOL = 3
 """Counts up when a message changes so that an older peer would misread it."""
 
 
-class Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Message(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Base of all messages."""
 
 

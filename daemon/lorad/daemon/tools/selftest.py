@@ -77,6 +77,15 @@ WHERE = (
 FRAME = re.compile(r'^  File "([^"]*)", line \d+ in (.*)$', re.MULTILINE)
 
 
+NAMES = {
+    "tensors": "tensors",
+    "state": "other parts of the last checkpoint",
+    "losses": "losses",
+    "pictures": "pictures",
+}
+"""Of what is compared, in the answer."""
+
+
 class Kill(Struct, frozen=True):
     """One of them."""
 
@@ -289,13 +298,13 @@ def readable(found: SelfTest) -> str:
     places = Counter(kill.where for kill in found.kills)
     width = max((len(place) for place in places), default=0)
     lines = [
-        f"{len(found.kills)} times `kill -9`, in {found.runs} runs of {found.steps} steps"
+        f"{len(found.kills)} times `kill -9`, in {_runs(found.runs)} of {found.steps} steps"
         f" (seed {found.seed}, {found.seconds:.0f} s)",
         "",
         *(f"  {place:<{width}}  {count:>4}" for place, count in places.most_common()),
         "",
     ]
-    counts = ", ".join(f"{count} {name}" for name, count in found.compared.items())
+    counts = ", ".join(f"{count} {NAMES[name]}" for name, count in found.compared.items())
     if found.passed:
         lines.append(f"Bit for bit equal to a run that nobody killed: {counts}.")
     else:
@@ -305,3 +314,7 @@ def readable(found: SelfTest) -> str:
         lines += [f"  and {more} more"] if more > 0 else []
         lines.append(f"All of it lies in {found.folder}.")
     return "\n".join(lines)
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"

@@ -43,6 +43,7 @@ FIELDS = [
     "saved",
     "trend",
     "seconds_per_step",
+    "turn",
 ]
 
 

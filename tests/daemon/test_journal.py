@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from lorad.daemon.journal import Journal, read_journal
+from lorad.shared import failpoints
 from lorad.shared.messages import PhaseReport
 
 
@@ -52,3 +55,16 @@ def test_a_new_journal_forgets_an_old_one_of_its_name(tmp_path: Path) -> None:
 
 def test_no_journal_is_no_report(tmp_path: Path) -> None:
     assert read_journal(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("fault", ["enospc", "eio", "short"])
+def test_what_a_full_disk_took_of_a_frame_is_cut_off_again(tmp_path: Path, fault: str) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.append(phases("a"))
+    failpoints.arm(f"journal.append:{fault}")
+    with pytest.raises(OSError, match=r"No space left|Input/output"):
+        journal.append(phases("b", "c"))
+    failpoints.arm("")
+    journal.append(phases("b", "c"))
+    journal.close()
+    assert read_journal(tmp_path / "journal") == phases("a", "b", "c")

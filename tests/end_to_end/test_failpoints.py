@@ -21,7 +21,7 @@ from lorad.daemon.tools.outcome import Outcome, differences, outcome
 from lorad.shared.errors import DaemonError
 from lorad.shared.failpoints import DAEMON, RUN, VARIABLE
 from lorad.shared.jobs import Job
-from lorad.shared.messages import GetMetrics, GetSamples, GetStatus
+from lorad.shared.messages import GetMetrics, GetSamples, GetStatus, ResumeJob
 
 STEPS = 4
 QUICK = {"step.after_update", "save.file", "save.after_rename", "store.after_commit", "spawn.after"}
@@ -84,7 +84,8 @@ def runs_of(daemon: Daemon) -> list[int]:
     found, mark = [], str(daemon.home.folder)
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get("LORAD_RUN_FOLDER", "").startswith(mark):
+            own = process.environ().get("LORAD_RUN_FOLDER", "").startswith(mark)
+            if own and "lorad.daemon.run" in process.cmdline():
                 found.append(process.pid)
     return found
 
@@ -133,10 +134,13 @@ def test_a_daemon_that_is_killed_there_loses_nothing(
     if not known:
         assert (name, time) == ("store.before_commit", 1)
     job = known[0] if known else daemon.add(walk.recipe)
+    job = daemon.wait_state(job.id, "starting", "running", "finishing", "done")
+    if job.process is not None:  # of one that began and was never stored, nothing is left
+        assert set(runs_of(daemon)) <= {job.process.pid}
     job = daemon.wait_state(job.id, "done")
     assert differences(walk.wanted, came_to(daemon, job)) == []
     assert len(daemon.client().ask(GetStatus()).jobs) == 1
-    assert not runs_of(daemon)  # nor one that began and was never stored
+    assert not runs_of(daemon)
     daemon.stop()
 
 
@@ -153,3 +157,24 @@ def test_what_is_stored_needs_no_journal(walk: Walk) -> None:
     job = walk.daemon.wait_state(walk.daemon.add(walk.recipe).id, "done")
     folder = walk.daemon.home.run_folder(job.id)
     eventually(lambda: [path.name for path in folder.iterdir()] == ["log.txt"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("save.file:enospc@8", "is full: "),
+        pytest.param("save.manifest:eio@2", "fails: Input/output error", marks=pytest.mark.proof),
+        pytest.param("save.file:short@7", "not all of it has arrived", marks=pytest.mark.proof),
+        pytest.param("preview.aside:eio", "fails: Input/output error", marks=pytest.mark.proof),
+    ],
+)
+def test_a_disk_that_fails_pauses_the_job_and_a_resume_comes_to_the_same(
+    walk: Walk, fault: str, words: str
+) -> None:
+    walk.fault.write_text(fault)
+    job = walk.daemon.wait_state(walk.daemon.add(walk.recipe).id, "paused", "done")
+    assert words in job.status.cause
+    assert "lorad resume" in job.status.cause
+    walk.daemon.client().ask(ResumeJob(id=job.id))
+    job = walk.daemon.wait_state(job.id, "done")
+    assert differences(walk.wanted, came_to(walk.daemon, job)) == []

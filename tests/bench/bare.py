@@ -23,6 +23,9 @@ class Nobody:
             if isinstance(report, PointReport) and report.point.step > 20:
                 seconds.append(4 / report.point.images_per_second)
 
+    def settle(self) -> None:
+        pass
+
     def orders(self) -> list[Order]:
         return []
 

@@ -32,6 +32,9 @@ class Line:
             return "pause"
         return "run"
 
+    def settle(self) -> None:
+        """They are in memory."""
+
     def orders(self) -> list[Order]:
         """What a hook put in `given`, each once."""
         given, self.given = self.given, []

@@ -22,7 +22,7 @@ from lorad.daemon.training.checkpoint import MANIFEST, Checkpoints, fault
 from lorad.shared import failpoints
 from lorad.shared.errors import CheckpointUnusable, DiskFailing, DiskFull
 from lorad.shared.failpoints import POINTS
-from lorad.shared.messages import NoteReport
+from lorad.shared.messages import NoteReport, PointReport, ValidationReport
 
 from .runs import Line, run, weights
 from .writer import export, state, tensors
@@ -312,6 +312,34 @@ def test_it_is_said_that_the_one_before_is_used(tmp_path: Path) -> None:
         "A checkpoint cannot be used, and it goes on from step 1: checkpoint-2:"
         " adapter.safetensors is not what was written."
     ]
+
+
+class Settling(Line):
+    """Knows how much of what it was told would outlive the process."""
+
+    settled = 0
+
+    def settle(self) -> None:
+        self.settled = len(self.reports)
+
+
+def test_what_a_checkpoint_makes_the_past_is_on_record_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small_recipe(tmp_path, steps=4, checkpointing_steps=1)
+    recipe.write_text(recipe.read_text() + "[validate]\nsplit = 0.2\nevery_n_steps = 2\n")
+    line, told = Settling(), []
+
+    def passed(name: str) -> None:
+        if name == "save.begun":
+            kept = line.reports[: line.settled]
+            points = [r.point.step for r in kept if isinstance(r, PointReport)]
+            looks = [r.step for r in kept if isinstance(r, ValidationReport)]
+            told.append((points[-1], looks[-1]))
+
+    monkeypatch.setattr(failpoints, "passed", passed)
+    run(recipe, tmp_path / "out", line)
+    assert set(told) == {(1, 0), (2, 2), (3, 2), (4, 4)}
 
 
 # -- a writer that is killed ----------------------------------------------------------------------

@@ -69,6 +69,7 @@ class Uplink:
         self._inbox: deque[AnyReport] = deque()
         self._unstored: deque[AnyReport] = deque()  # journalled or sent, not yet acknowledged
         self._unwritten: list[AnyReport] = []  # refused by a full disk, in order
+        self._writing = threading.Lock()  # the run may write its reports itself
         self._acknowledged = 0
         self._in_flight = 0  # how many of `_unstored` were sent and wait for their answer
         self._wanted: Wanted = "run"
@@ -105,6 +106,10 @@ class Uplink:
     def report(self, *reports: AnyReport) -> None:
         """Say it; never waits."""
         self._inbox.extend(reports)
+
+    def settle(self) -> None:
+        """Write it to the journal now: a resume behind this step will not report it again."""
+        self._take_inbox()
 
     def wait_assignment(self, seconds: float) -> Assignment | None:
         """The task, or none when no daemon gave one in time."""
@@ -143,16 +148,17 @@ class Uplink:
         return self._closing.is_set() and not self._inbox and not self._unstored
 
     def _take_inbox(self) -> None:
-        while self._inbox:
-            report = self._inbox.popleft()
-            self._unwritten.append(report)
-            self._unstored.append(report)
-        if self._unwritten:
-            try:
-                self._journal.append(self._unwritten)
-                self._unwritten = []
-            except OSError as error:
-                log.warning("the journal cannot be written: %s", error)
+        with self._writing:
+            while self._inbox:
+                report = self._inbox.popleft()
+                self._unwritten.append(report)
+                self._unstored.append(report)
+            if self._unwritten:
+                try:
+                    self._journal.append(self._unwritten)
+                    self._unwritten = []
+                except OSError as error:
+                    log.warning("the journal cannot be written: %s", error)
 
     def _greet(self) -> None:
         now = time.monotonic()
@@ -172,7 +178,9 @@ class Uplink:
         self._sent = now
         batch: list[AnyReport] = []
         size = 0
-        for report in itertools.islice(self._unstored, BATCH):
+        with self._writing:
+            first = list(itertools.islice(self._unstored, BATCH))
+        for report in first:
             size += _size(report)
             if batch and size > BATCH_BYTES:
                 break  # the daemon's socket refuses a message of a MiB, and the line with it

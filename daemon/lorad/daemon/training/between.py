@@ -153,6 +153,9 @@ def save(run: Run) -> None:
         raise NotFinite(step=run.step)
     if not run.peers.leads:
         return
+    # A resume goes on behind this step, and nobody would tell of those before it again.
+    run.verdict = judge(run, run.figures.ready(wait=True))
+    run.line.settle()
     newest = next(iter(run.preview.pictures(run.step)), None)
     # Copies: on a CPU the very same memory is about to hold the weights that are exported.
     adapter = {name: p.detach().to("cpu", copy=True) for name, p in run.parameters.items()}

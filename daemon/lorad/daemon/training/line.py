@@ -19,6 +19,10 @@ class Line(Protocol):
         """Say it; never waits."""
         ...
 
+    def settle(self) -> None:
+        """Have on record what was reported: a checkpoint is about to make it the past."""
+        ...
+
     def orders(self) -> list[Order]:
         """What else it is told to do, since the last time; never waits."""
         ...

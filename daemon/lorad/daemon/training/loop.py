@@ -126,7 +126,10 @@ def went_back(run: Run, *, wait: bool = False) -> bool:
     Raises:
         Diverged: that did not help, or there is none.
     """
-    verdict = run.peers.hear(judge(run, run.figures.ready(wait=wait)))
+    verdict = judge(run, run.figures.ready(wait=wait))
+    if run.verdict != "fine":  # on figures that a save waited for
+        verdict, run.verdict = run.verdict, "fine"
+    verdict = run.peers.hear(verdict)
     if verdict == "give_up":
         raise Diverged(step=run.step)
     if verdict == "roll_back":

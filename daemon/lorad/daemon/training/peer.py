@@ -26,6 +26,9 @@ class Silent:
     def report(self, *reports: AnyReport) -> None:
         """Nobody listens."""
 
+    def settle(self) -> None:
+        """There is nothing."""
+
     def orders(self) -> list[Order]:
         """They come through rank 0."""
         return []

@@ -18,7 +18,7 @@ from lorad.daemon.training.data.dataset import Dataset
 from lorad.daemon.training.device import Place
 from lorad.daemon.training.ema import Ema, shown
 from lorad.daemon.training.families import Family
-from lorad.daemon.training.health import IN_A_ROW_SCALED, Health
+from lorad.daemon.training.health import IN_A_ROW_SCALED, Health, Verdict
 from lorad.daemon.training.late import LateFigures
 from lorad.daemon.training.line import Line
 from lorad.daemon.training.lora import draws_dropout
@@ -76,6 +76,8 @@ class Run:
     best: Best = field(default_factory=Best)
     health: Health = field(default_factory=Health)
     figures: LateFigures = field(default_factory=LateFigures)
+    verdict: Verdict = "fine"
+    """On figures that were told by a save, until somebody acts on it."""
     changes: list[str] = field(default_factory=list)
     looked: int | None = None
     """The step of the last validation."""

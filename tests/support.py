@@ -166,6 +166,15 @@ class Daemon:
 
         return eventually(reached, 120)
 
+    def wait_saved(self, job_id: int, step: int) -> Job:
+        client = self.client()
+
+        def saved() -> Job | None:
+            job = client.job(job_id)
+            return job if (job.progress.saved_step or 0) >= step else None
+
+        return eventually(saved, 120)
+
     def kill(self) -> None:
         """As the kernel does."""
         assert self.process is not None

@@ -73,11 +73,12 @@ def test_a_job_with_terms(lorad: Lorad, daemon: Home) -> None:
     assert lorad("add", "mono.toml", "-q").stdout == "1\n"
     added = lorad(
         "add", "mono.toml", "-q", "-g", "night", "--after", "1", "--delay", "2h", "--gpu", "0,1",
-        "--retries", "2",
+        "--retries", "2", "--after-reboot", "pause",
     )  # fmt: skip
     assert added.stdout == "2\n", added.stderr
     job = json.loads(lorad("status", "2", "--json").stdout)["jobs"][0]
     assert (job["group"], job["after"], job["retries"]) == ("night", [1], 2)
+    assert job["after_reboot"] == "pause"
     assert job["wanted_gpus"] == ["GPU-fake-0", "GPU-fake-1"]
     assert 7100 < job["start_after"] - time.time() <= 7200
     status = lorad("status").stdout
@@ -86,7 +87,7 @@ def test_a_job_with_terms(lorad: Lorad, daemon: Home) -> None:
         "GROUP", "default", "night",
     )  # fmt: skip
     assert notes[0].startswith("job 2: after 1; not before 20")
-    assert notes[0].endswith("; on GPU-fake-0, GPU-fake-1; 2 retries")
+    assert notes[0].endswith("; on GPU-fake-0, GPU-fake-1; 2 retries; paused after a reboot")
     assert notes[1:4] == [
         "group default: 0 running, 1 waiting",
         "group night: 0 running, 1 waiting",
@@ -96,7 +97,7 @@ def test_a_job_with_terms(lorad: Lorad, daemon: Home) -> None:
     lorad("add", "mono.toml", "--stash")
     updated = lorad("update", "2", "3", "--after", "none", "--delay", "now", "--gpu", "1")
     assert updated.stdout == (
-        "Job 2 (mono) is in group night: on GPU-fake-1; 2 retries.\n"
+        "Job 2 (mono) is in group night: on GPU-fake-1; 2 retries; paused after a reboot.\n"
         "Job 3 (mono) is in group default: on GPU-fake-1.\n"
     )
     told = json.loads(lorad("update", "2", "--gpu", "any", "-g", "default", "--json").stdout)
@@ -105,7 +106,7 @@ def test_a_job_with_terms(lorad: Lorad, daemon: Home) -> None:
         "default", [], None, [],
     )  # fmt: skip
     several = lorad("update", "3", "--after", "1,2")
-    alone = lorad("update", "2", "--retries", "0")
+    alone = lorad("update", "2", "--retries", "0", "--after-reboot", "resume")
     assert alone.stdout == "Job 2 (mono) is in group default and waits for its turn alone.\n"
     assert several.stdout == "Job 3 (mono) is in group default: after 1, 2; on GPU-fake-1.\n"
     assert lorad("why", "2").stdout == (
@@ -171,6 +172,11 @@ def test_the_status_lists_what_waits_before_what_ended(lorad: Lorad, daemon: Hom
         (["add", "mono.toml", "--after", "x"], 2, "`x` is no job number."),
         (["add", "mono.toml", "--delay", "soon"], 2, "`soon` is no time. Say 2h30m, 08:30 or 2026"),
         (["add", "mono.toml", "--delay", "2020-01-01"], 2, "`2020-01-01` is over already."),
+        (
+            ["add", "mono.toml", "--after-reboot", "never"],
+            2,
+            "`never` is none of 'resume', 'pause'.",
+        ),
         (["add", "mono.toml", "--retries", "-1"], 2, "`-1` is no whole number from 0 on."),
         (["update", "1"], 2, "Say what to change, such as --group"),
         (["update", "1", "--after", "1"], 2, "Job 1 cannot wait for job 1:"),

@@ -39,6 +39,7 @@ FIELDS = [
     "start_after",
     "wanted_gpus",
     "retries",
+    "after_reboot",
     "saved_step",
     "saved",
     "trend",

@@ -82,6 +82,8 @@ def test_the_terms_of_a_job() -> None:
     assert format.terms(job, 100.0) == "after 1, 2; on G␛; 1 retry"
     assert format.terms(job, 10.0) == f"after 1, 2; not before {format.moment(50)}; on G␛; 1 retry"
     assert format.terms(make_job(after=(1,), retries=2), 0) == "", "it runs"
+    waits = format.terms(make_job(after=(1,), after_reboot="pause"), 0)
+    assert waits == "paused after a reboot", "which it may meet while it runs"
     assert format.terms(make_job(jobs.Done(finished=1.0), after=(1,)), 0) == ""
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import Daemon, eventually, small_recipe
+from support import Daemon, eventually, small_data, small_recipe
 
-from lorad.shared.jobs import Queued
+from lorad.shared.jobs import LORA_FILE, Queued
 from lorad.shared.messages import CancelJob, GetMetrics, GetStatus, ResumeJob, ShutDown, WhyJob
 
 from .conftest import STEPS, Finished, same
@@ -67,9 +67,40 @@ def test_a_run_that_ended_without_a_daemon_is_settled(tmp_path: Path) -> None:
     if job.process is not None:
         pid = job.process.pid
         eventually(lambda: not running(pid))
+    # All of it is there, whether or not a daemon ever comes back.
+    assert (Path(job.folder) / LORA_FILE).exists()
+    assert (Path(job.folder) / "checkpoint-8").exists()
     daemon.start()
     job = daemon.wait_state(job.id, "done")
     assert job.progress.step == 8
+    daemon.stop()
+
+
+def test_after_a_reboot_a_job_goes_on_from_its_newest_checkpoint_that_is_whole(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """Daemon and run are gone at once, and the newest checkpoint is damaged."""
+    daemon = Daemon(tmp_path / "home")
+    daemon.start()
+    text = finished.recipe.read_text()
+    recipe = tmp_path / finished.recipe.name
+    recipe.write_text(text.replace("checkpointing_steps = 3", "checkpointing_steps = 2"))
+    small_data(tmp_path)
+    job = daemon.add(recipe)
+    saved = daemon.wait_saved(job.id, 4)
+    assert saved.process is not None
+    os.kill(saved.process.pid, signal.SIGSTOP)  # so that the newest is not the last one
+    daemon.kill()
+    os.kill(saved.process.pid, signal.SIGKILL)
+    newest = max(Path(job.folder).glob("checkpoint-*"), key=lambda path: int(path.name[11:]))
+    (newest / LORA_FILE).write_bytes(bytes(1000))
+    daemon.env["LORAD_FAKE_BOOT"] = "another boot"
+    daemon.start()
+    job = daemon.wait_state(job.id, "done")
+    assert same(job.folder, finished.folder)
+    assert newest.name in daemon.home.log(job.id).read_text()
+    points = daemon.client().ask(GetMetrics(id=job.id)).points
+    assert [point.step for point in points] == list(range(1, STEPS + 1))
     daemon.stop()
 
 

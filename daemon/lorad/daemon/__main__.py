@@ -12,11 +12,16 @@ import time
 from logging.handlers import RotatingFileHandler
 from typing import TextIO
 
+from lorad.daemon.database import begin_anew
+from lorad.daemon.filesystems import refuse_network
 from lorad.daemon.health import TROUBLED
 from lorad.daemon.service import Service
 from lorad.shared import failpoints
 from lorad.shared.endpoints import Home, find_home
 from lorad.shared.errors import DaemonRunning, LoradError
+
+NEW_QUEUE = "--new-queue"
+"""As `lorad up` takes it: a queue that cannot be read is kept aside."""
 
 
 def main() -> int:
@@ -26,8 +31,11 @@ def main() -> int:
     try:
         failpoints.arm()
         home.make()
+        refuse_network(home.folder)
         lock = take_lock(home)
         _log_to(home)
+        if NEW_QUEUE in sys.argv[1:]:
+            begin_anew(home.database)
         service = Service(home, umask)
     except LoradError as error:
         print(f"lorad: {error}", file=sys.stderr)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from lorad.shared import failpoints
-from lorad.shared.errors import StoreBusy, StoreFull, StoreUnreadable
+from lorad.shared.errors import StoreBusy, StoreFull, StoreReadable, StoreUnreadable
 
-VERSION = 3
+log = logging.getLogger(__name__)
+VERSION = 4
 """`schema.sql` is version 1; `schema_<n>.sql` makes version n of the one before."""
+
+PASSING = (
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
+)  # fmt: skip
+"""What says nothing of the file itself: a full disk must not have a sound queue put aside."""
+KEYED = ("attempts", "edited")
+"""Small tables whose rows belong to others. The runs' figures do too, and there are millions."""
 
 
 class Database:
@@ -23,6 +36,7 @@ class Database:
 
         Raises:
             StoreUnreadable: the file is no healthy database of a version known here.
+            StoreFull, StoreBusy: there is nothing wrong with it, but it cannot be opened now.
         """
         self._path = path
         self._effects: list[Callable[[], object]] = []
@@ -31,7 +45,15 @@ class Database:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._look()
             self._prepare()
-        except sqlite3.DatabaseError as error:
+        except StoreUnreadable:
+            self._db.close()
+            raise
+        except (sqlite3.DatabaseError, OSError) as error:
+            if hasattr(self, "_db"):
+                self._db.close()
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if isinstance(error, OSError) or code in PASSING:
+                raise self._translated(error) from error
             raise StoreUnreadable(path=path, why=error) from error
 
     def _look(self) -> None:
@@ -46,6 +68,9 @@ class Database:
             raise StoreUnreadable(path=self._path, why=why)
         if version == 0 and not self._is_empty():
             raise StoreUnreadable(path=self._path, why="it is the database of another program")
+        check = self._db.execute("PRAGMA quick_check").fetchone()[0]
+        if check != "ok":
+            raise StoreUnreadable(path=self._path, why=" ".join(str(check).split()))
 
     def _is_empty(self) -> bool:
         return bool(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0)
@@ -55,20 +80,30 @@ class Database:
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.execute("PRAGMA busy_timeout = 2000")
-        check = self._db.execute("PRAGMA quick_check").fetchone()[0]
-        if check != "ok":
-            raise sqlite3.DatabaseError(check)
         if self._is_empty():
             self._run_script("schema.sql")
         elif (old := self._version()) < VERSION:
             self._copy(Path(f"{self._path}.v{old}"))
         for version in range(self._version() + 1, VERSION + 1):
             self._run_script(f"schema_{version}.sql")
+        self._look_for_strays()
+
+    def _look_for_strays(self) -> None:
+        """Rows of no job harm nobody, but say that somebody else wrote here."""
+        for table in KEYED:
+            found = self._db.execute(f"PRAGMA foreign_key_check({table})").fetchall()
+            if found:
+                log.warning("%d rows of the table %s in %s belong to no job", len(found), table,
+                            self._path)  # fmt: skip
 
     def _copy(self, path: Path) -> None:
         """The whole queue as it was, for whoever goes back to the earlier lorad."""
-        path.unlink(missing_ok=True)
-        self._db.execute("VACUUM INTO ?", (str(path),))
+        making = path.with_name(f"{path.name}.making")
+        making.unlink(missing_ok=True)
+        self._db.execute("VACUUM INTO ?", (str(making),))
+        _flush(making)  # SQLite leaves that to whoever wants a copy that outlives a power cut
+        making.rename(path)
+        _flush(path.parent)
 
     def _run_script(self, name: str) -> None:
         script = files("lorad.daemon").joinpath(name).read_text()
@@ -126,7 +161,46 @@ class Database:
         if self._db.in_transaction:
             self._regrets.append(regret)
 
-    def _translated(self, error: sqlite3.OperationalError) -> StoreFull | StoreBusy:
-        if "full" in str(error):
+    def _translated(self, error: sqlite3.DatabaseError | OSError) -> StoreFull | StoreBusy:
+        if "full" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC:
             return StoreFull()
         return StoreBusy(why=error, path=self._path)
+
+
+def begin_anew(path: Path) -> Path | None:
+    """Keep a queue that cannot be read aside, under a name with the date: the next one is empty.
+
+    None where there is no queue at all.
+
+    Raises:
+        StoreReadable: it can be read; nothing was done.
+    """
+    if not path.exists():
+        return None
+    try:
+        Database(path).close()
+    except StoreUnreadable as error:
+        log.warning("%s", error)
+    else:
+        raise StoreReadable(path=path)
+    aside = Path(f"{path}.{time.strftime('%Y-%m-%dT%H-%M-%S')}")
+    # The log and the memory of a database go by its name.
+    for ending in ("-wal", "-shm", ""):
+        if (file := Path(f"{path}{ending}")).exists():
+            file.rename(f"{aside}{ending}")
+    _flush(path.parent)
+    log.warning("the queue that could not be read is kept as %s", aside)
+    return aside
+
+
+def _flush(path: Path) -> None:
+    """To the disk, file or folder.
+
+    Raises:
+        OSError: it did not take it.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -22,6 +22,7 @@ EDIT_SECONDS = 7 * 24 * 3600
 COLUMNS = (
     "status", "priority", "position", "changes", "max_train_steps", "removed",
     "in_group", "after", "start_after", "gpus", "retries",
+    "after_reboot",
 )  # fmt: skip
 """Of a job's row: what commands on the queue change."""
 

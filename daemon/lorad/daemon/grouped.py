@@ -16,6 +16,7 @@ COLUMNS = {
     "start_after": "start_after",
     "gpus": "gpus",
     "retries": "retries",
+    "after_reboot": "after_reboot",
 }
 """Where the fields of a job that say what it waits for are kept."""
 
@@ -74,6 +75,16 @@ class Grouped(Database):
                 self._db.execute("INSERT OR REPLACE INTO settings VALUES ('draining', 'yes')")
             else:
                 self._db.execute("DELETE FROM settings WHERE name = 'draining'")
+
+    def boot(self) -> str:
+        """The boot of the machine in which a daemon was here last; empty if none said so yet."""
+        found = self._db.execute("SELECT value FROM settings WHERE name = 'boot'").fetchone()
+        return "" if found is None else str(found[0])
+
+    def set_boot(self, boot: str) -> None:
+        """A daemon is here in this boot."""
+        with self.transaction():
+            self._db.execute("INSERT OR REPLACE INTO settings VALUES ('boot', ?)", (boot,))
 
     def write_terms(self, job_id: int, terms: Mapping[str, Any]) -> None:
         """What a job waits for, by the names of its fields."""

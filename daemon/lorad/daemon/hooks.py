@@ -51,7 +51,7 @@ def notice_of(line: Happening) -> Notice | None:
         return Notice("done", f"{who} is done" + (f": {text}" if text else "."), line)
     if moved and line.after == "failed":
         return Notice("failed", f"{who} failed: {text}", line)
-    if line.after == "paused" and line.event in ("left", "died"):
+    if line.after == "paused" and line.event in ("left", "died", "rebooted"):
         return Notice("paused", f"{who} was paused: {text}", line)
     events: dict[str, HookName] = {
         "nonfinite": "nan",

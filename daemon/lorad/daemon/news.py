@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lorad.daemon.replay import Line
 from lorad.daemon.reported import Reported
 from lorad.shared.messages import GetNews, Happening
 
@@ -55,18 +56,21 @@ class News(Reported):
     def _log(
         self, job_id: int, before: str, after: str, event: str, cause: str, actor: str
     ) -> None:
+        """One line, after what it tells of: it also says where the job stands in the table."""
         now = time.time()
+        name, priority, position = self._db.execute(
+            "SELECT name, priority, position FROM jobs WHERE id = ?", (job_id,)
+        ).fetchone() or ("", None, None)
         cursor = self._db.execute(
-            "INSERT INTO transitions (job, before, after, event, cause, actor, time)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (job_id, before, after, event, cause, actor, now),
+            "INSERT INTO transitions (job, before, after, event, cause, actor, time, priority,"
+            " position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (job_id, before, after, event, cause, actor, now, priority, position),
         )
-        name = self._db.execute("SELECT name FROM jobs WHERE id = ?", (job_id,)).fetchone()
         happening = Happening(
             number=cursor.lastrowid or 0,
             time=now,
             id=job_id,
-            name=name[0] if name else "",
+            name=name,
             before=before,
             after=after,
             event=event,
@@ -80,6 +84,13 @@ class News(Reported):
         return self._db.execute(
             "SELECT before, event, after FROM transitions WHERE job = ? ORDER BY number", (job_id,)
         ).fetchall()
+
+    def lines(self) -> Iterator[Line]:
+        """The whole log, oldest first, as `replay` takes it."""
+        found = self._db.execute(
+            "SELECT number, job, before, after, priority, position FROM transitions ORDER BY number"
+        )
+        return map(Line._make, found)
 
     def news(self, wanted: GetNews) -> list[Happening]:
         """What was asked for, oldest first."""

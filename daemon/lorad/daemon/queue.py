@@ -18,14 +18,14 @@ from lorad.daemon.line import Line
 from lorad.daemon.rules import turns
 from lorad.daemon.statuses import status_after, wants_cancel
 from lorad.daemon.store import Store
-from lorad.daemon.supervisor import Supervisor
+from lorad.daemon.supervisor import Supervisor, boot, of_this_boot
 from lorad.daemon.telemetry import Gauges
 from lorad.daemon.terms import refuse_too_few, refuse_too_wide
 from lorad.daemon.why import why
 from lorad.shared import failpoints
 from lorad.shared.clean import clean_line
 from lorad.shared.endpoints import Home
-from lorad.shared.errors import LoradError, RecipeError
+from lorad.shared.errors import RecipeError
 from lorad.shared.jobs import (
     Active,
     Finishing,
@@ -58,6 +58,8 @@ DOWN = "the daemon was shut down"
 """A job paused for this is resumed by the next daemon."""
 DOWN_HELD = "it was held when the daemon was shut down"
 """A job paused for this is resumed by nobody but whoever held it."""
+TERMINATED = "it was told to end (SIGTERM), as at a reboot"
+REBOOTED = "the machine was started again"
 
 
 class Queue(Figures):
@@ -71,6 +73,7 @@ class Queue(Figures):
         self.home = home
         self.supervisor = supervisor
         self.going_down = False
+        self._taken_up = False
         self.stirred = True
         """Something changed since the last look at who may start."""
         self._line = Line()
@@ -170,6 +173,8 @@ class Queue(Figures):
         """Start whatever may start now."""
         self._line.stirred |= self.stirred
         self.stirred = False
+        if not (self._taken_up or self.going_down):
+            self._take_up()
         if self.going_down or self.gauges.newest.blind:
             return
         jobs = [job for job in self.store.jobs() if not self._failed_unread(job)]
@@ -203,7 +208,7 @@ class Queue(Figures):
         self._paces.pop(job.id, None)
         try:
             self.change(job, "start", actor="scheduler", process=process)
-        except LoradError:
+        except Exception:
             self.supervisor.kill(job.id)  # nobody would know of it
             raise
 
@@ -238,17 +243,31 @@ class Queue(Figures):
         """After a start: take over the runs that live; the jobs whose runs ended meanwhile."""
         ended = []
         for job in self.store.jobs():
-            if isinstance(job.status, Active):
-                if not self.supervisor.watch(job.id, job.status.process):
-                    log.warning("job %d: its process ended while no daemon was here", job.id)
-                    self.supervisor.end_leftovers(job.id)
-                    ended.append(job.id)
-            elif isinstance(job.status, Paused) and job.status.cause == DOWN:
-                try:
-                    self.change(job, "resume", actor="daemon", cause="the daemon is back")
-                except LoradError as error:  # a full disk: somebody has to resume it then
-                    log.warning("job %d: not resumed: %s", job.id, error)
+            if job.process is not None and not self.supervisor.watch(job.id, job.process):
+                log.warning("job %d: its process ended while no daemon was here", job.id)
+                self.supervisor.end_leftovers(job.id)
+                ended.append(job.id)
+        self.supervisor.end_strangers()
         return ended
+
+    def _take_up(self) -> None:
+        """What `down` paused goes on; what a full disk refuses now is tried again."""
+        rebooted = self.store.boot() not in ("", boot())
+        with self.store.transaction():
+            for job in self.store.jobs():
+                if isinstance(job.status, Paused) and job.status.cause == DOWN:
+                    self._go_on(job, rebooted)
+            if self.store.boot() != boot():
+                self.store.set_boot(boot())
+        self._taken_up = True
+
+    def _go_on(self, job: Job, rebooted: bool) -> None:
+        """A paused job that waits for nobody: into the queue, unless it is to wait after that."""
+        if rebooted and job.after_reboot == "pause":
+            self.change(job, "rebooted", actor="daemon", cause=REBOOTED)
+        else:
+            cause = REBOOTED if rebooted else "the daemon is back"
+            self.change(job, "resume", actor="daemon", cause=cause)
 
     def go_down(self) -> list[int]:
         """Pause what runs; the jobs that are waited for."""
@@ -269,15 +288,21 @@ class Queue(Figures):
         """The job's process is gone: act on its last word, or on its silence."""
         job = self.store.job(job_id)
         attempt = self.store.attempt(job_id)
-        if not isinstance(job.status, Active) or attempt is None:
+        if job.process is None or attempt is None:
             return
+        rebooted = not of_this_boot(job.process)
         job = self.note(job, phase="", eta_seconds=None)  # nothing goes on, nothing is to come
         words = self.supervisor.last_words(job_id)
         if attempt.ending is not None:
             self._settle_ending(job, attempt.ending)
             return
         log.warning("job %d: %s", job_id, words)
+        if rebooted:
+            words = f"T{REBOOTED[1:]}."
         if isinstance(job.status, Running | Starting | Finishing) and not wants_cancel(job):
+            if rebooted and job.after_reboot == "pause":
+                self._end(job, "rebooted", REBOOTED)
+                return
             deaths = self.store.deaths(job_id) + 1
             if deaths >= MAX_DEATHS:
                 reason = f"It died {deaths} times in a row without a new checkpoint. {words}"
@@ -300,12 +325,24 @@ class Queue(Figures):
             reason = job.status.cause
         elif outcome == "yielded" and not wants_cancel(job):
             # Asked by nobody here, but by SIGTERM, which is what a reboot sends.
-            outcome, reason = "left", "it was told to end (SIGTERM), as at a reboot"
+            outcome, reason = "left", DOWN if self.going_down else TERMINATED
         self._end(job, outcome, reason)
 
     def _end(self, job: Job, event: Event, cause: str) -> None:
         with self.store.transaction():
-            self.change(job, event, actor="daemon" if event == "died" else "run", cause=cause)
+            actor = "daemon" if event in ("died", "rebooted") else "run"
+            ended = self.change(job, event, actor=actor, cause=cause)
             if event == "failed":
                 stop_group(self, job, cause)
+            elif job.process is not None and not self.going_down:
+                rebooted = not of_this_boot(job.process)
+                if _waits_for_nobody(job, ended, rebooted):
+                    self._go_on(ended, rebooted)
         self.forget(job.id)
+
+
+def _waits_for_nobody(before: Job, ended: Job, rebooted: bool) -> bool:
+    """Whether a job is paused because a daemon or the machine went down, and both are back."""
+    if not isinstance(ended.status, Paused) or isinstance(before.status, Held):
+        return False
+    return ended.status.cause == DOWN or (rebooted and ended.status.cause == TERMINATED)

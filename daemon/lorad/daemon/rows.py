@@ -23,7 +23,7 @@ replies: msgspec.msgpack.Decoder[AnyReply] = msgspec.msgpack.Decoder(AnyReply)
 
 JOB = (
     "id, name, status, folder, max_train_steps, created, priority, position, progress,"
-    " in_group, after, start_after, gpus, retries"
+    " in_group, after, start_after, gpus, retries, after_reboot"
 )
 """The columns that `job` takes."""
 POINT = "step, time, loss, learning_rate, grad_norm, images_per_second"
@@ -72,7 +72,7 @@ class StoredRecipe(NamedTuple):
 
 def job(row: tuple[Any, ...]) -> Job:
     id_, name, status, folder, steps, created, priority, position, progress, *terms = row
-    group, after, start_after, gpus, retries = terms
+    group, after, start_after, gpus, retries, after_reboot = terms
     return Job(
         id=id_,
         name=name,
@@ -88,6 +88,7 @@ def job(row: tuple[Any, ...]) -> Job:
         start_after=start_after,
         gpus=tuple(json.loads(gpus)) if gpus != "[]" else (),
         retries=retries,
+        after_reboot=after_reboot,
     )
 
 

@@ -165,7 +165,8 @@ class Service:
 
     def _process_gone(self, descriptor: Any) -> None:
         self.runs.hear()  # what it said last may still wait on the socket
-        self._ended.add(self.supervisor.gone(descriptor))
+        if (job_id := self.supervisor.gone(descriptor)) is not None:
+            self._ended.add(job_id)
 
     def _settle(self) -> None:
         """Act on the end of processes; what a full disk refuses now is tried again."""

@@ -167,6 +167,18 @@ class Store(Edited, Grouped):
             self._log(job.id, job.state, job.state, event, cause, actor)
         return self.job(job.id)
 
+    def spread_places(self) -> None:
+        """Whole numbers for all places, in the same order: halves of halves come to an end."""
+        with self.transaction():
+            found = self._db.execute("SELECT id FROM jobs ORDER BY position, id").fetchall()
+            self._db.executemany(
+                "UPDATE jobs SET position = ? WHERE id = ?",
+                [(float(place), id) for place, (id,) in enumerate(found, 1)],
+            )
+            for job in self.jobs():
+                cause = f"priority {job.priority}, place {job.position:g}"
+                self._log(job.id, job.state, job.state, "move", cause, "daemon")
+
     def set_terms(self, job: Job, terms: Mapping[str, Any], *, cause: str, actor: str) -> Job:
         """Other things that the job waits for, by the names of its fields."""
         with self.transaction():

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lorad.daemon.rows import Attempt
@@ -35,7 +35,8 @@ class Supervisor:
         self._umask = umask
         self._watched: dict[int, int] = {}  # descriptor -> job
         self._pids: dict[int, int] = {}  # job -> pid, as long as it is watched
-        self._children: dict[int, subprocess.Popen[bytes]] = {}  # job -> its process, if ours
+        self._newest: dict[int, int] = {}  # job -> the descriptor of its newest process
+        self._children: dict[int, subprocess.Popen[bytes]] = {}  # by descriptor, if ours
         self._exit_codes: dict[int, int] = {}
 
     @property
@@ -65,11 +66,16 @@ class Supervisor:
                 start_new_session=True,
                 umask=self._umask,
             )
-        self._children[attempt.job_id] = child
         self._exit_codes.pop(attempt.job_id, None)
         # Ours cannot be reaped by anybody else, so the pid is its own until then.
         process = Process(pid=child.pid, birth=birth(child.pid) or "", gpus=gpus)
-        self.watch(attempt.job_id, process)
+        try:
+            self.watch(attempt.job_id, process)
+        except OSError:  # no descriptor is left: nobody would know of its end
+            _kill_group(child.pid)
+            child.wait()
+            raise
+        self._children[self._newest[attempt.job_id]] = child
         return process
 
     def _environment(self, attempt: Attempt, gpus: tuple[str, ...]) -> dict[str, str]:
@@ -110,18 +116,27 @@ class Supervisor:
             os.close(descriptor)
             return False
         self._watched[descriptor] = job_id
+        self._newest[job_id] = descriptor
         self._pids[job_id] = process.pid
         return True
 
-    def gone(self, descriptor: int) -> int:
-        """Forget a process whose descriptor turned readable; the job that it worked on."""
+    def gone(self, descriptor: int) -> int | None:
+        """Forget a process whose descriptor turned readable; the job that it worked on.
+
+        None where another process has that job by now: this one was killed before it was known.
+        """
         job_id = self._watched.pop(descriptor)
         os.close(descriptor)
-        self._pids.pop(job_id, None)
         # What it started and left behind, one process a card, may hold the memory of its cards.
-        if child := self._children.pop(job_id, None):
+        code = None
+        if child := self._children.pop(descriptor, None):
             _kill_group(child.pid)
-            self._exit_codes[job_id] = child.wait()
+            code = child.wait()
+        if self._newest[job_id] != descriptor:
+            return None
+        del self._newest[job_id], self._pids[job_id]
+        if code is not None:
+            self._exit_codes[job_id] = code
         self.end_leftovers(job_id)
         return job_id
 
@@ -130,13 +145,29 @@ class Supervisor:
 
         They are known by what their environment says: a group's number may be a stranger's by now.
         """
-        mark = f"LORAD_RUN_FOLDER={self._home.run_folder(job_id)}".encode()
+        for pid, job in self._ours():
+            if job == job_id:
+                _end_leftover(pid, job)
+
+    def end_strangers(self) -> None:
+        """End what runs for a job that no process known here works on.
+
+        A daemon that was killed while it started a run leaves one that nobody gives a task.
+        """
+        for pid, job in self._ours():
+            if job not in self._pids:
+                _end_leftover(pid, job)
+
+    def _ours(self) -> Iterator[tuple[int, int]]:
+        """Every process that was started for a job of this home: pid, job."""
+        mark = os.fsencode(f"LORAD_RUN_FOLDER={self._home.run_folder(0).parent}{os.sep}")
         for folder in Path("/proc").glob("[0-9]*"):
             # Another user's process, or one that is gone.
             with contextlib.suppress(OSError):
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    os.kill(int(folder.name), signal.SIGKILL)
-                    log.warning("job %d: a process that it left behind was killed", job_id)
+                for entry in (folder / "environ").read_bytes().split(b"\0"):
+                    job = entry.removeprefix(mark)
+                    if job != entry and job.isdigit():
+                        yield int(folder.name), int(job)
 
     def last_words(self, job_id: int) -> str:
         """How the process ended and the last line that it printed, as one sentence."""
@@ -170,9 +201,26 @@ def birth(pid: int) -> str | None:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     # The name, in brackets, may hold anything; starttime is field 22 of the line, proc(5).
-    return f"{boot}/{stat.rpartition(')')[2].split()[19]}"
+    return f"{boot()}/{stat.rpartition(')')[2].split()[19]}"
+
+
+def boot() -> str:
+    """Which time the machine was started; `LORAD_FAKE_BOOT` stands for another one, for tests."""
+    if fake := os.environ.get("LORAD_FAKE_BOOT", ""):
+        return fake
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def of_this_boot(process: Process) -> bool:
+    """Whether it was made since the machine was started."""
+    return process.birth.partition("/")[0] in ("", boot())
+
+
+def _end_leftover(pid: int, job_id: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        log.warning("job %d: a process that it left behind was killed", job_id)
 
 
 def _kill_group(pid: int) -> None:

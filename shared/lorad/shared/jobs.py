@@ -13,6 +13,7 @@ LORA_FILE = "pytorch_lora_weights.safetensors"
 DEFAULT_GROUP = "default"
 """The group of whoever names none."""
 OnFailure = Literal["continue", "stop"]
+AfterReboot = Literal["resume", "pause"]
 
 
 class Process(Struct, frozen=True, gc=False, kw_only=True):
@@ -196,6 +197,9 @@ class Job(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """How often it is tried again by itself after it failed."""
     turn: Turn | None = None
     """Of a waiting job, in a status and in events. None: it does not wait, or nobody looked yet."""
+    after_reboot: AfterReboot = "resume"
+    """What becomes of it when the machine was started again under it: by itself from its newest
+    checkpoint, or paused."""
 
     @property
     def state(self) -> State:

@@ -7,8 +7,9 @@ read it to know what a key or a verb may do now. Three kinds of event:
 - reports of the run: ready (first step ahead), finish (all steps taken), done, failed, left (it
   saved and went because it had to: a full disk, SIGTERM) and yielded (it saved and went because
   it was asked to);
-- observations of the daemon: start (process made), died (process gone without a word) and retry
-  (it failed, and is one of those that are tried again).
+- observations of the daemon: start (process made), died (process gone without a word), retry
+  (it failed, and is one of those that are tried again) and rebooted (the machine was started again
+  under it, and it is one of those that are paused then).
 
 A run that died is queued again and resumes from its checkpoint; the daemon's budget of tries
 turns `died` into `failed` when it makes no progress. One that died while it was leaving is simply
@@ -26,8 +27,9 @@ from lorad.shared.jobs import Job, State
 
 Verb = Literal["stash", "enqueue", "pause", "hold", "resume", "cancel", "restart"]
 Happening = Literal[
-    "start", "ready", "finish", "done", "failed", "left", "yielded", "died", "retry"
-]
+    "start", "ready", "finish", "done", "failed", "left", "yielded", "died", "retry",
+    "rebooted",
+]  # fmt: skip
 Event = Verb | Happening
 
 TRANSITIONS: dict[tuple[State, Event], State] = {
@@ -81,6 +83,10 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     ("starting", "retry"): "queued",
     ("running", "retry"): "queued",
     ("finishing", "retry"): "queued",
+    ("starting", "rebooted"): "paused",
+    ("running", "rebooted"): "paused",
+    ("finishing", "rebooted"): "paused",
+    ("paused", "rebooted"): "paused",  # by `down`, which the next daemon would take back
     ("pausing", "yielded"): "paused",
     ("finishing", "yielded"): "cancelled",
 }

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from lorad.shared.client import Client
@@ -19,8 +20,10 @@ START_SECONDS = 20.0
 POLL_SECONDS = 0.03
 
 
-def ensure_daemon(home: Home) -> bool:
+def ensure_daemon(home: Home, *arguments: str) -> bool:
     """Start the daemon unless one runs; whether it was started, and answers.
+
+    `arguments` are for a daemon that is started.
 
     Raises:
         DaemonDidNotStart: it died; the sentence has the end of its log.
@@ -35,7 +38,7 @@ def ensure_daemon(home: Home) -> bool:
     home.make()
     before = _stamp(home)
     log_begins = home.daemon_log.stat().st_size if home.daemon_log.exists() else 0
-    process = _spawn(home)
+    process = _spawn(home, arguments)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         # A socket that is new says that the lock is held. Asking for the lock itself until then
@@ -68,14 +71,14 @@ def _answers(home: Home) -> bool:
     return True
 
 
-def _spawn(home: Home) -> subprocess.Popen[bytes]:
+def _spawn(home: Home, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     environment = dict(os.environ)
     if "LORAD_HOME" in environment:
         environment["LORAD_HOME"] = str(home.folder)  # absolute, as it starts in another folder
     log = os.open(home.daemon_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "lorad.daemon"],
+            [sys.executable, "-m", "lorad.daemon", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -180,14 +180,22 @@ def note(job: Job) -> str:
 
 
 def terms(job: Job, now: float) -> str:
-    """What a job that may start waits for beside its turn; nothing of one that has ended."""
-    if isinstance(job.status, Active | Ended):
+    """What a job that may start waits for beside its turn, and whether a reboot pauses it.
+
+    Nothing of one that has ended.
+    """
+    if isinstance(job.status, Ended):
         return ""
+    rebooted = "paused after a reboot" if job.after_reboot == "pause" else ""
+    if isinstance(job.status, Active):
+        return rebooted
     parts = [first] if (first := waits_for(job, now)) else []
     if job.gpus:
         parts.append(f"on {clean_line(', '.join(job.gpus))}")
     if job.retries:
         parts.append(f"{job.retries} retries" if job.retries > 1 else "1 retry")
+    if rebooted:
+        parts.append(rebooted)
     return "; ".join(parts)
 
 

@@ -19,7 +19,7 @@ EVENTS = ("nonfinite", "stalled", "disk_low", "queue_empty")
 def notice(line: Happening, place: str) -> str:
     """What a notification says; empty for what nobody must be called for."""
     ended = line.before != line.after and line.after in ("done", "failed")
-    left = line.after == "paused" and line.event in ("left", "died")
+    left = line.after == "paused" and line.event in ("left", "died", "rebooted")
     if not (ended or left or line.event in EVENTS):
         return ""
     where = f"{clean_line(place, 60)}: " if place else ""

@@ -61,7 +61,12 @@ def copy_job(service: Service, request: CopyJob, actor: str) -> Added:
         recipe_folder=Path(stored.folder),
         stash=request.stash,
         priority=request.priority,
-        terms={"group": job.group, "gpus": job.gpus, "retries": job.retries},
+        terms={
+            "group": job.group,
+            "gpus": job.gpus,
+            "retries": job.retries,
+            "after_reboot": job.after_reboot,
+        },
     )
     refuse_too_wide(new.recipe.train.num_processes, service.gauges.newest.gpus)
     return _added(service, new, actor)

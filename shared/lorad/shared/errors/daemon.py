@@ -44,9 +44,20 @@ class HomeUnusable(DaemonError):
     """{path} cannot hold the daemon's sockets and database: {why}."""
 
 
+class HomeOnNetwork(HomeUnusable):
+    """{path} is on a network file system ({kind}), where the queue's database is not safe. Set
+    LORAD_HOME to a folder on a disk of this machine."""
+
+
 class StoreUnreadable(DaemonError):
-    """The queue in {path} cannot be read: {why}. It was left untouched; move it away to begin
-    with an empty queue, or put a backup in its place."""
+    """The queue in {path} cannot be read: {why}. It was left untouched. Put a backup in its place
+    (`ls {path}*` shows what there is), or say `lorad up --new-queue`: it keeps this one aside,
+    under a name with the date, and begins with an empty queue."""
+
+
+class StoreReadable(DaemonError):
+    """The queue in {path} can be read, so nothing was put aside. Start the daemon without
+    --new-queue."""
 
 
 class StoreFull(DaemonError):

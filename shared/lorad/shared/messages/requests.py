@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import field
 
-from lorad.shared.jobs import DEFAULT_GROUP, OnFailure
+from lorad.shared.jobs import DEFAULT_GROUP, AfterReboot, OnFailure
 from lorad.shared.messages.base import JobRequest, Request
 from lorad.shared.messages.questions import (
     GetChart,
@@ -46,6 +46,8 @@ class AddJob(Request, frozen=True, tag="add_job"):
     """The cards that it may have: indices, UUIDs or their beginnings; none: any of its group's."""
     retries: int = 0
     """How often it is tried again by itself after it failed."""
+    after_reboot: AfterReboot = "resume"
+    """Whether it goes on by itself when the machine was started again under it."""
 
 
 class PauseJob(JobRequest, frozen=True, tag="pause_job"):
@@ -102,6 +104,7 @@ class UpdateJob(JobRequest, frozen=True, tag="update_job"):
     gpus: tuple[str, ...] | None = None
     """As in `AddJob`."""
     retries: int | None = None
+    after_reboot: AfterReboot | None = None
 
 
 class SetJob(JobRequest, frozen=True, tag="set_job"):

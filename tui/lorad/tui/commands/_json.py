@@ -61,6 +61,7 @@ def job_fields(job: Job) -> dict[str, Any]:
         "start_after": job.start_after,
         "wanted_gpus": list(job.gpus),
         "retries": job.retries,
+        "after_reboot": job.after_reboot,
         "saved_step": progress.saved_step,
         "saved": progress.saved,
         "trend": list(progress.trend),

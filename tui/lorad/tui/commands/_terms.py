@@ -6,8 +6,9 @@ import argparse
 import re
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any
+from typing import Any, get_args
 
+from lorad.shared.jobs import AfterReboot
 from lorad.tui.commands._arguments import integer, job_id
 
 NONE = ("none", "any", "now")
@@ -32,6 +33,10 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--retries", metavar="N", type=from_zero, help="try a failed run again, N times at most"
     )
+    parser.add_argument(
+        "--after-reboot", choices=get_args(AfterReboot),
+        help="when the machine was started again under it: go on by itself, or wait as paused",
+    )  # fmt: skip
 
 
 def add_gpus(parser: argparse.ArgumentParser, text: str) -> None:
@@ -49,6 +54,7 @@ def fields(args: argparse.Namespace) -> dict[str, Any]:
         "start_after": args.delay,
         "gpus": None if args.gpus is None else tuple(args.gpus),
         "retries": args.retries,
+        "after_reboot": args.after_reboot,
     }
     return {name: value for name, value in told.items() if value is not None}
 

@@ -223,7 +223,9 @@ class Runs:
                     return queue.change(job, "ready", actor="run")
             case FinishReport():
                 if isinstance(job.status, Running | Held | Pausing):
-                    return queue.change(job, "finish", actor="run")
+                    done = queue.change(job, "finish", actor="run")
+                    queue.store.after_commit(lambda: self.steer(done))  # no hold, no pause any more
+                    return done
         return job
 
     def _note_news(self, job: Job, report: SampleReport | ValidationReport | NoteReport) -> Job:

@@ -97,10 +97,12 @@ def move_job(service: Service, request: MoveJob, actor: str) -> Changed:
     job = service.store.job(request.id)
     if not isinstance(job.status, Queued):
         raise impossible(job, "move")
-    others = [j for j in in_order(service.store.jobs()) if j.id != job.id]
-    place = max(0, min(request.to - 1, len(others)))
-    before = others[place - 1] if place else None
-    after = others[place] if place < len(others) else None
+    before, after = _neighbours(service, job, request.to)
+    if _crowded(before, after):
+        service.store.spread_places()
+        for other in service.store.jobs():
+            service.queue.tell(other, "move")
+        before, after = _neighbours(service, job, request.to)
     # Priority comes before place: a job that passes one of another priority takes that on.
     neighbour = after or before
     if neighbour is None:
@@ -114,6 +116,23 @@ def move_job(service: Service, request: MoveJob, actor: str) -> Changed:
     job = service.store.set_place(job, neighbour.priority, position, "move", actor)
     service.queue.tell(job, "move")
     return Changed(job=job)
+
+
+def _crowded(before: Job | None, after: Job | None) -> bool:
+    """Whether no number is left between two places, as after fifty moves to the same one."""
+    if before is None or after is None or before.priority != after.priority:
+        return False
+    return not before.position < (before.position + after.position) / 2 < after.position
+
+
+def _neighbours(service: Service, job: Job, to: int) -> tuple[Job | None, Job | None]:
+    """Those before and after a job that is to be at this place among the waiting ones."""
+    others = [j for j in in_order(service.store.jobs()) if j.id != job.id]
+    place = max(0, min(to - 1, len(others)))
+    return (
+        others[place - 1] if place else None,
+        others[place] if place < len(others) else None,
+    )
 
 
 def set_priority(service: Service, request: SetPriority, actor: str) -> Changed:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lorad.daemon import rows
 from lorad.daemon.edited import Edit, Look
 from lorad.daemon.handlers.adding import remove_empty
+from lorad.daemon.terms import refuse_circle
 from lorad.shared.clean import clean_line
-from lorad.shared.errors import CannotUndo, NothingToUndo, UndoneMeanwhile, UnknownJob
+from lorad.shared.errors import (
+    CannotUndo,
+    NothingToUndo,
+    UndoneMeanwhile,
+    UnknownJob,
+    WaitsForItself,
+)
 from lorad.shared.jobs import Ended, Finishing, Job, state_of
 from lorad.shared.messages import (
     QUEUE_TOPIC,
@@ -195,6 +203,18 @@ def _moved_on(service: Service, job_id: int, before: Look, after: Look) -> str:
                 return f"job {job_id} is {state} now"
         elif now.columns[column] != value:
             return f"job {job_id} was changed since"
+    return _unfit(service, job_id, {**now.columns, **before.columns}, after)
+
+
+def _unfit(service: Service, job_id: int, columns: dict[str, Any], after: Look) -> str:
+    """Why a job cannot be as it was, whatever became of itself; empty if it can."""
+    group = columns["in_group"]
+    if columns["removed"] is None and all(group != one.name for one in service.store.groups()):
+        return f"its group {group} is gone"
+    try:
+        refuse_circle(job_id, json.loads(columns["after"]), service.store.jobs())
+    except WaitsForItself:
+        return f"job {job_id} would wait for one that waits for it now"
     if after.columns.get("removed") and (writer := _writer(service, job_id)) is not None:
         return f"job {writer} writes to the folder of job {job_id} now"
     return ""

@@ -58,10 +58,15 @@ def test_hidden_files_and_links(tmp_path: Path) -> None:
     (pictures / "._a.png").write_bytes(b"junk")
     (pictures / "linked.png").symlink_to(tmp_path / "elsewhere" / "real.png")
     (pictures / "metadata.csv").write_text("file_name,text\nlinked.png,a link\n")
-    assert [item.name for item in items(tmp_path)] == ["linked.png"]
+    follow = 'path = "pictures"\nfollow_links = true'
+    with pytest.raises(errors.OutsideFolder, match=r"linked.png.*follow_links"):
+        items(tmp_path)
+    assert [item.name for item in items(tmp_path, follow)] == ["linked.png"]
     (pictures / "metadata.csv").unlink()
     (pictures / "linked.txt").write_text("a link")
-    assert [item.name for item in items(tmp_path)] == ["linked.png"]
+    with pytest.raises(errors.NoPictures):
+        items(tmp_path)
+    assert [item.name for item in items(tmp_path, follow)] == ["linked.png"]
 
 
 def test_sidecar_txt(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ class ListedFileMissing(DataError):
 
 
 class OutsideFolder(DataError):
-    """{metadata} lists `{name}`, which lies outside the picture folder. Use paths below it."""
+    """{metadata} lists `{name}`, which lies outside the picture folder. Use paths below it;
+    `data.follow_links = true` allows links out of it."""
 
 
 class BadMetadata(DataError):

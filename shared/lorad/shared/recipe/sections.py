@@ -60,6 +60,8 @@ class Data(Section, frozen=True):
     """For all pictures that have no caption of their own, as kohya's class_tokens."""
     max_train_samples: Count | None = None
     """Only the first so many."""
+    follow_links: bool = False
+    """Also read what links in the folder point to outside of it."""
     repeats: Count = 1
     """How often an epoch shows each picture."""
     weight: Rate = 1.0

@@ -9,7 +9,7 @@ from lorad.daemon.training.data.captions import complete
 from lorad.daemon.training.data.item import Findings, Item, name_some, shown
 from lorad.daemon.training.data.masks import find_masks
 from lorad.daemon.training.data.metadata import Captions, read_metadata
-from lorad.daemon.training.data.reading import read_regular
+from lorad.daemon.training.data.reading import read_whole
 from lorad.daemon.training.data.sidecars import read_sidecars
 from lorad.daemon.training.data.walk import Tree, walk
 from lorad.shared.errors import CaptionsMissing, FolderMissing, NoCaptions, NoPictures
@@ -24,7 +24,7 @@ def look_into(folder: Path, recipe_folder: Path, data: Data) -> Tree:
     """
     if not folder.is_dir():
         raise FolderMissing(path=shown(folder))
-    return walk(folder, without=_mask_folder(recipe_folder, data))
+    return walk(folder, without=_mask_folder(recipe_folder, data), follow=data.follow_links)
 
 
 def scan_folder(
@@ -37,7 +37,7 @@ def scan_folder(
     """
     _note_left_out(tree, findings)
     if tree.metadata:
-        captions = read_metadata(folder, tree.metadata, data, findings)
+        captions = read_metadata(folder, tree, data, findings)
         if unlisted := sorted(set(tree.pictures) - set(captions)):
             findings.notes.append(
                 f"Not listed in {Path(tree.metadata[0]).name}, so not used: {name_some(unlisted)}."
@@ -60,8 +60,8 @@ def _item(
     return Item(
         name=name,
         captions=captions,
-        read=partial(read_regular, path),
-        read_mask=partial(read_regular, mask_path) if mask_path is not None else None,
+        read=partial(read_whole, path),
+        read_mask=partial(read_whole, mask_path) if mask_path is not None else None,
         path=path,
         mask_path=mask_path,
     )
@@ -77,13 +77,17 @@ def _find_masks(
     names: list[str], recipe_folder: Path, data: Data, findings: Findings
 ) -> dict[str, Path]:
     folder = _mask_folder(recipe_folder, data)
-    return find_masks(folder, names, "data.mask_path", findings) if folder is not None else {}
+    if folder is None:
+        return {}
+    return find_masks(folder, names, "data.mask_path", findings, follow=data.follow_links)
 
 
 def _note_left_out(tree: Tree, findings: Findings) -> None:
     for names, why in (
         (tree.others, "Of a kind that is not read, so not used"),
         (tree.unreadable, "Folders that may not be looked into"),
+        (tree.odd, "Pipes, sockets, devices or links that lead nowhere, so not used"),
+        (tree.outside, "Links out of the folder, so not used without `data.follow_links`"),
     ):
         if names:
             findings.notes.append(f"{why}: {name_some(names)}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,11 @@ from typing import Any
 from lorad.daemon.training.data.folder import fill_captions
 from lorad.daemon.training.data.item import Findings, Item, name_some, pick_caption_column, shown
 from lorad.daemon.training.data.metadata import as_captions
-from lorad.daemon.training.data.reading import read_regular
+from lorad.daemon.training.data.reading import read_whole
 from lorad.shared.errors import BadMetadata, CaptionColumn, DataSetUnreachable, NoPictures
 from lorad.shared.recipe import Data
+
+Read = Callable[[], bytes]
 
 
 def load_hub(name: str, data: Data, recipe_folder: Path, findings: Findings) -> list[Item]:
@@ -41,11 +45,23 @@ def load_hub(name: str, data: Data, recipe_folder: Path, findings: Findings) -> 
     found = {f"row {row}": as_captions(cell) for row, cell in enumerate(cells)}
     captions = fill_captions(found, data, name, findings)
     pictures = table.select_columns([data.image_column])
-    return [_item(pictures, row, texts, data) for row, texts in enumerate(captions.values())]
+    roots = _roots(recipe_folder / Path(name).expanduser())
+    reads = [partial(_read, pictures, row, data.image_column, roots) for row in range(len(table))]
+    return [_item(reads[row], row, texts, data) for row, texts in enumerate(captions.values())]
 
 
-def _item(table: Any, row: int, captions: tuple[str, ...], data: Data) -> Item:
-    read = partial(_read, table, row, data.image_column)
+def _roots(folder: Path) -> tuple[Path, ...]:
+    """Where the files of a data set lie: in its folder, or in the caches of the libraries."""
+    if folder.is_dir():
+        return (Path(os.path.realpath(folder)),)
+    from datasets import config
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    caches = (config.HF_CACHE_HOME, config.HF_DATASETS_CACHE, HF_HUB_CACHE)
+    return tuple(Path(os.path.realpath(cache)) for cache in caches)
+
+
+def _item(read: Read, row: int, captions: tuple[str, ...], data: Data) -> Item:
     mask = read if data.alpha_mask else None
     return Item(name=f"row {row}", captions=captions, read=read, read_mask=mask)
 
@@ -83,10 +99,13 @@ def _load(name: str, data: Data, recipe_folder: Path) -> Any:
         raise DataSetUnreachable(name=shown(name), why=why[:300]) from error
 
 
-def _read(table: Any, row: int, column: str) -> bytes:
+def _read(table: Any, row: int, column: str, roots: tuple[Path, ...]) -> bytes:
     picture = table[row][column]
     if picture is None:
         raise ValueError("the row holds no picture")
     if picture["bytes"] is not None:
         return bytes(picture["bytes"])
-    return read_regular(Path(picture["path"]))
+    path = Path(os.path.realpath(picture["path"]))
+    if not any(path.is_relative_to(root) for root in roots):
+        raise ValueError("its file lies outside the data set")  # a table may name any
+    return read_whole(path)

@@ -9,7 +9,9 @@ from lorad.daemon.training.data.walk import walk
 from lorad.shared.errors import WrongValue
 
 
-def find_masks(folder: Path, names: list[str], key: str, findings: Findings) -> dict[str, Path]:
+def find_masks(
+    folder: Path, names: list[str], key: str, findings: Findings, *, follow: bool = False
+) -> dict[str, Path]:
     """By picture, the file of the same path and stem below the folder of masks.
 
     A picture without one is trained everywhere. That there is no folder, or that nothing in it
@@ -20,7 +22,7 @@ def find_masks(folder: Path, names: list[str], key: str, findings: Findings) -> 
         return {}
     by_stem: dict[str, str] = {}
     twice = []
-    for mask in walk(folder).pictures:
+    for mask in walk(folder, follow=follow).pictures:
         if by_stem.setdefault(_stem(mask), mask) != mask:
             twice.append(mask)
     found = {name: folder / by_stem[_stem(name)] for name in names if _stem(name) in by_stem}

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from lorad.daemon.training.data.item import Findings, name_some, pick_caption_column, shown
-from lorad.daemon.training.data.reading import read_regular, to_text
+from lorad.daemon.training.data.reading import TABLE_LIMIT, read_whole, to_text
+from lorad.daemon.training.data.walk import Inside, Tree
 from lorad.shared.clean import clean_line
 from lorad.shared.errors import (
     BadMetadata,
@@ -33,12 +34,13 @@ Captions = dict[str, tuple[str, ...]]
 """By the picture's path below the folder; empty: it has none."""
 
 
-def read_metadata(folder: Path, names: list[str], data: Data, findings: Findings) -> Captions:
+def read_metadata(folder: Path, tree: Tree, data: Data, findings: Findings) -> Captions:
     """The captions that the metadata files hold; files that are not there go to `findings`.
 
     Raises:
         DataError: they cannot be used.
     """
+    names = tree.metadata
     kinds = {posixpath.basename(name) for name in names}
     if len(kinds) > 1:
         why = f"it holds {' and '.join(sorted(kinds))}; keep one of them"
@@ -53,6 +55,8 @@ def read_metadata(folder: Path, names: list[str], data: Data, findings: Findings
             captions[path] = texts
     if not captions:
         raise NoPictures(path=f"{shown(folder)} (its {kinds.pop()} is empty)")
+    if not data.follow_links:
+        _refuse_outside(folder, names, captions.keys() - set(tree.pictures))
     for name in names:
         _note_missing(folder, name, list(captions), findings)
     return captions
@@ -122,13 +126,22 @@ def _file_column(metadata: Path, columns: list[str], data: Data) -> str:
 
 
 def _file_name(metadata: Path, given: object) -> str:
-    """The row's file, below the metadata's folder: a link there is the user's own doing."""
+    """The row's file, below the metadata's folder."""
     if not isinstance(given, str) or not given.strip() or "\0" in given:
         raise BadMetadata(metadata=shown(metadata), why="a row has no usable `file_name`")
     name = posixpath.normpath(given)
     if name.startswith(("/", "../")) or name in ("..", ".") or "://" in given:
         raise OutsideFolder(metadata=shown(metadata), name=clean_line(given))
     return name
+
+
+def _refuse_outside(folder: Path, metadata: list[str], names: set[str]) -> None:
+    """Links out of the folder are named as other paths out of it are."""
+    inside = Inside(folder)
+    for name in sorted(names):
+        if not inside.holds(folder / name):
+            own = [one for one in metadata if name.startswith(posixpath.dirname(one))]
+            raise OutsideFolder(metadata=shown(folder / own[-1]), name=clean_line(name))
 
 
 def _note_missing(folder: Path, metadata: str, names: list[str], findings: Findings) -> None:
@@ -151,12 +164,13 @@ def _rows(metadata: Path, findings: Findings) -> list[Row]:
     try:
         if metadata.suffix == ".parquet":
             return _read_parquet(metadata)
-        text, is_latin = to_text(read_regular(metadata))
+        text, is_latin = to_text(read_whole(metadata, TABLE_LIMIT))
         if is_latin:
             findings.notes.append(f"{shown(metadata)} is not UTF-8, so it was read as latin-1.")
         return _READERS[metadata.suffix](text)
     except (OSError, ValueError, RecursionError, csv.Error) as error:
-        raise BadMetadata(metadata=shown(metadata), why=error) from error
+        why = clean_line(str(error).rstrip(".\n"), 300)
+        raise BadMetadata(metadata=shown(metadata), why=why) from error
 
 
 def _read_csv(text: str) -> list[Row]:

@@ -9,6 +9,24 @@ from pathlib import Path
 CAPTION_LIMIT = 64 << 10
 """Characters of a caption; no text encoder reads a hundredth of it."""
 
+PICTURE_LIMIT = 512 << 20
+"""Bytes of a picture's file: the largest that is decoded, with 16 bits a channel, fits."""
+TABLE_LIMIT = 256 << 20
+"""Bytes of a table of captions: a million of them are no more."""
+
+
+def read_whole(path: Path, limit: int = PICTURE_LIMIT) -> bytes:
+    """All of a file.
+
+    Raises:
+        ValueError: it has more than `limit` bytes; a file may have any number without taking room.
+        OSError: as `read_regular`.
+    """
+    data = read_regular(path, limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"it has more than {limit >> 20} MiB")
+    return data
+
 
 def read_regular(path: Path, limit: int = -1) -> bytes:
     """A file's first `limit` bytes, all of them if that is negative.

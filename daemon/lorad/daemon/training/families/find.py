@@ -8,6 +8,7 @@ from typing import Any
 from lorad.daemon.training.families import checkpoint_file, hub
 from lorad.daemon.training.families.kinds import SD1, SD2, SD3, SDXL, Kind
 from lorad.daemon.training.families.source import Source, read_index, read_json
+from lorad.daemon.training.families.strange import refuse_strange
 from lorad.shared import shipped
 from lorad.shared.errors import ModelMissing, ModelUnsupported, WrongValue
 from lorad.shared.recipe import Model
@@ -64,9 +65,10 @@ def find_model(model: Model, recipe_folder: Path) -> Source:
     vae = find_vae(model, recipe_folder) if model.vae is not None else None
     if checkpoint_file.is_file_name(model.base):
         file = _file(model, recipe_folder)
-        return Source(model, checkpoint_file.find_config(file, model.base), file, vae)
-    folder = _local(model, recipe_folder)
-    return Source(model, folder or hub.fetch_all(model), None, vae)
+        config = refuse_strange(checkpoint_file.find_config(file, model.base), model.base)
+        return Source(model, config, file, vae)
+    folder = _local(model, recipe_folder) or hub.fetch_all(model)
+    return Source(model, refuse_strange(folder, model.base), None, vae)
 
 
 def find_model_index(model: Model, recipe_folder: Path) -> Path:
@@ -96,9 +98,11 @@ def find_texts(model: Model, recipe_folder: Path, patterns: tuple[str, ...]) -> 
         ModelError: there is none.
     """
     if checkpoint_file.is_file_name(model.base):
-        return checkpoint_file.find_config(_file(model, recipe_folder), model.base)
-    folder = _local(model, recipe_folder)
-    return folder or hub.fetch(model.base, model.revision, patterns)
+        folder = checkpoint_file.find_config(_file(model, recipe_folder), model.base)
+    else:
+        here = _local(model, recipe_folder)
+        folder = here or hub.fetch(model.base, model.revision, patterns)
+    return refuse_strange(folder, model.base)
 
 
 def _file(model: Model, recipe_folder: Path) -> Path:
@@ -134,6 +138,7 @@ def find_vae(model: Model, recipe_folder: Path) -> Path:
             raise WrongValue(key="model.vae", why=f"there is no folder {folder}")
         weights = "*diffusion_pytorch_model.safetensors"
         folder = hub.fetch(name, None, ("config.json", "vae/config.json", weights))
+    refuse_strange(folder, name)
     for place in (folder, folder / "vae"):
         config = place / "config.json"
         if config.is_file() and read_json(config, name).get("_class_name") == "AutoencoderKL":

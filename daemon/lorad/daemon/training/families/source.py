@@ -222,7 +222,7 @@ def read_json(path: Path, base: str) -> dict[str, Any]:
     name = f"{path.parent.name}/{path.name}" if path.name != "model_index.json" else path.name
     try:
         value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelUnsupported(base=base, why=f"its {name}: {error}") from error
     if not isinstance(value, dict):
         raise ModelUnsupported(base=base, why=f"its {name} is a {type(value).__name__}")

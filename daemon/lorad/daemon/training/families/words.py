@@ -26,7 +26,8 @@ def load_tokenizer(kind: Any, folder: Path, name: str, base: str) -> Any:
         return kind.from_pretrained(folder, subfolder=name)
     # A damaged file: each way has an error of its own.
     except Exception as error:
-        why = f"its {name} cannot be read ({str(error).splitlines()[0][:200]})"
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        why = f"its {name} cannot be read ({first[:200]})"
         raise ModelUnsupported(base=base, why=why) from error
 
 

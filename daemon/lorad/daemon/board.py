@@ -87,7 +87,11 @@ class Board:
         return self.now.needs.get(job.id) or Need()
 
     def usable(self, job: Job) -> list[Gpu]:
-        """The cards that the job and its group name, whoever is on them."""
+        """The cards that the job and its group name, whoever is on them, but for broken ones."""
+        return [gpu for gpu in self.named(job) if not gpu.unusable]
+
+    def named(self, job: Job) -> list[Gpu]:
+        """The cards that the job and its group name."""
         ours, own = self.group(job).gpus, job.gpus
         return [
             gpu

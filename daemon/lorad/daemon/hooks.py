@@ -56,6 +56,7 @@ def notice_of(line: Happening) -> Notice | None:
     events: dict[str, HookName] = {
         "nonfinite": "nan",
         "stalled": "stalled",
+        "hung": "hung",
         "disk_low": "disk_low",
         "queue_empty": "queue_empty",
     }

@@ -117,7 +117,7 @@ def _duration(seconds: float) -> str:
 def absent_cards(job: Job, board: Board) -> Said | None:
     """It has the cards that it or its group names, or none; not the CPU in their place."""
     group = board.group(job)
-    if not (job.gpus or group.gpus) or board.usable(job):
+    if not (job.gpus or group.gpus) or board.named(job):
         return None
     here = {gpu.uuid for gpu in board.now.gpus}
     if job.gpus and not here.intersection(job.gpus):
@@ -131,6 +131,15 @@ def absent_cards(job: Job, board: Board) -> Said | None:
         hint = f"`lorad update {job.id} --gpu any` lets it have one of the group's."
     turn = Turn(kind="cards", words="its cards are not there", lasting=True)
     return Said(f"Job {job.id} waits for {which}. {hint}", turn)
+
+
+def broken_cards(job: Job, board: Board) -> Said | None:
+    """It has no card that its driver says must be reset, nor the CPU in its place."""
+    if not board.now.gpus or board.usable(job):
+        return None
+    told = "; ".join(f"GPU {gpu.index}: {gpu.unusable}" for gpu in board.named(job))
+    turn = Turn(kind="cards", words="no card of its works", lasting=True)
+    return Said(f"Job {job.id} waits for a card that works. {told}.", turn)
 
 
 def too_large(job: Job, board: Board) -> Said | None:
@@ -199,6 +208,7 @@ TERMS: tuple[Rule, ...] = (
     unfinished,
     too_early,
     absent_cards,
+    broken_cards,
     too_large,
 )
 """Whoever is held back by one of these is not in line."""

@@ -14,6 +14,7 @@ from typing import Literal, TextIO
 from lorad.daemon.uplink import Identity, Uplink
 from lorad.shared import failpoints
 from lorad.shared.errors import (
+    CardFault,
     DataSetUnreachable,
     LoradError,
     ModelConfigUnreachable,
@@ -31,19 +32,23 @@ def main() -> int:
     _log_to(sys.stdout)
     for chatty in ("httpx", "filelock", "fsspec"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    faulthandler.register(signal.SIGUSR1)
     try:
         failpoints.arm()
     except LoradError as error:
         print(error, flush=True)
         return error.exit_code
+    folder = Path(os.environ["LORAD_RUN_FOLDER"])
+    # Where all threads stand, asked for by the daemon before it ends a run that hangs. Written by
+    # the signal's handler itself, so no thread must be able to run.
+    stacks = (folder / "stacks.txt").open("a")
+    faulthandler.register(signal.SIGUSR1, stacks)
     uplink = Uplink(
         Identity(
             job_id=int(os.environ["LORAD_JOB_ID"]),
             attempt=int(os.environ["LORAD_ATTEMPT"]),
             token=os.environ.pop("LORAD_TOKEN"),
             endpoint=os.environ["LORAD_RUNS"],
-            run_folder=Path(os.environ["LORAD_RUN_FOLDER"]),
+            run_folder=folder,
         )
     )
     signal.signal(signal.SIGTERM, lambda *_: uplink.terminate())
@@ -53,7 +58,13 @@ def main() -> int:
         # No last word: the job is queued again when a daemon is back.
         print("No daemon gave this run its task.", flush=True)
         return 1
-    end = _train(assignment, uplink)
+    try:
+        end = _train(assignment, uplink)
+    except CardFault as fault:
+        # No last word: whoever died is queued again, so often, and on a card that works.
+        print(f"ERROR: {fault}", flush=True)
+        uplink.close()
+        return 1
     failpoints.passed("end.untold")
     uplink.report(end)
     failpoints.passed("end.told")
@@ -86,6 +97,8 @@ def _train(assignment: Assignment, uplink: Uplink) -> EndReport:
 
         with disk_full_told(Path(assignment.folder), 1):  # wherever nobody was ready for it
             return begin(assignment, uplink)
+    except CardFault:
+        raise
     except LoradError as error:
         outcome: Literal["left", "failed"] = "left" if error.pauses else "failed"
         # A recipe stays as it is, a network comes back.

@@ -9,6 +9,7 @@ from typing import Any
 
 import zmq
 
+from lorad.daemon.hangs import Hangs
 from lorad.daemon.journal import journal_path, read_journal
 from lorad.daemon.queue import Queue
 from lorad.daemon.rows import Attempt
@@ -62,6 +63,7 @@ class Runs:
         self._ended: dict[int, float] = {}  # job -> when it said its last word
         self.heard: dict[int, float] = {}
         """When each job's run reported last, by the monotonic clock."""
+        self.hangs = Hangs()
 
     def hear(self) -> None:
         """Take what waits on the socket."""
@@ -166,7 +168,8 @@ class Runs:
         attempt = None if job_id is None else self._queue.store.attempt(job_id)
         if attempt is None:
             return
-        self.heard[attempt.job_id] = time.monotonic()
+        self.heard[attempt.job_id] = now = time.monotonic()
+        self.hangs.reported(attempt.job_id, batch.reports, now)
         newest = self._take(attempt, batch.first, batch.reports)
         self._send(identity, Acknowledged(number=newest))
 

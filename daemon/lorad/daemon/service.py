@@ -21,6 +21,7 @@ from lorad.daemon.handlers import handle
 from lorad.daemon.hashes import Hashes
 from lorad.daemon.health import Pulse
 from lorad.daemon.hooks import Runner
+from lorad.daemon.late_cards import LateCards
 from lorad.daemon.later import Errands, InPieces, Later, Piecework, refusal
 from lorad.daemon.logs import Logs
 from lorad.daemon.notify import Notifier
@@ -94,7 +95,7 @@ class Service:
         self.watchman = Watchman()
         self.hooks = Runner(lambda: self.outlook.hooks, self.info.hostname, umask)
         self.supervisor = Supervisor(home, umask)
-        self.gauges = Gauges(find_cards(), Owners(home.runs), home.folder)
+        self.gauges = Gauges(LateCards(find_cards), Owners(home.runs), home.folder)
         self.queue = Queue(home, self.store, self.events, self.supervisor, self.gauges)
         self.runs = Runs(self.sockets.runs, self.queue)
         self.logs = Logs(home, self.events)
@@ -203,6 +204,13 @@ class Service:
         self.outlook.folders = frozenset({str(self.home.folder), *folders})
         for alarm in self.watchman.look(now, jobs, self.runs.heard, self.outlook):
             self.store.happened(alarm.job_id, alarm.event, alarm.text, "daemon")
+        for hang in self.runs.hangs.look(now, jobs, self.outlook.runs.hang_seconds):
+            why = f"{hang.why} Where it stood is in {self.home.stacks(hang.job_id)}."
+            if hang.ends:
+                self.supervisor.kill(hang.job_id, why)
+            else:
+                self.supervisor.call_for_stacks(hang.job_id, hang.why)
+                self.store.happened(hang.job_id, "hung", why, "daemon")
 
     def _tell_news(self, happening: Happening) -> None:
         """To whoever listens and to the hooks; it is in the store already."""

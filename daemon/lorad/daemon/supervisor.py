@@ -8,8 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import psutil
 
 from lorad.daemon.rows import Attempt
 from lorad.daemon.telemetry import FAKE_UUID
@@ -17,6 +20,8 @@ from lorad.shared.endpoints import Home
 from lorad.shared.jobs import Process
 
 log = logging.getLogger(__name__)
+PEER = "lorad.daemon.training.peer"
+"""The module that the other processes of a run are."""
 LAUNCHERS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "PMI_RANK")
 """What torchrun and srun leave behind; with it accelerate waits for other processes."""
 
@@ -38,6 +43,7 @@ class Supervisor:
         self._newest: dict[int, int] = {}  # job -> the descriptor of its newest process
         self._children: dict[int, subprocess.Popen[bytes]] = {}  # by descriptor, if ours
         self._exit_codes: dict[int, int] = {}
+        self._whys: dict[int, str] = {}  # job -> why its process was killed
 
     @property
     def descriptors(self) -> Mapping[int, int]:
@@ -67,6 +73,7 @@ class Supervisor:
                 umask=self._umask,
             )
         self._exit_codes.pop(attempt.job_id, None)
+        self._whys.pop(attempt.job_id, None)
         # Ours cannot be reaped by anybody else, so the pid is its own until then.
         process = Process(pid=child.pid, birth=birth(child.pid) or "", gpus=gpus)
         try:
@@ -171,6 +178,8 @@ class Supervisor:
 
     def last_words(self, job_id: int) -> str:
         """How the process ended and the last line that it printed, as one sentence."""
+        if why := self._whys.get(job_id):
+            return why
         code = self._exit_codes.get(job_id)
         if code is None:
             how = "Its process is gone"
@@ -181,9 +190,22 @@ class Supervisor:
         line = _last_line(self._home.log(job_id))
         return f"{how}; the log ends with: {line}" if line else f"{how}."
 
-    def kill(self, job_id: int) -> None:
-        """End the process and all that it started, at once."""
+    def call_for_stacks(self, job_id: int, why: str) -> Path:
+        """Have the run's processes write where each of their threads stands; the file for it."""
+        path = self._home.stacks(job_id)
+        with path.open("a") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {why}\n")
         if pid := self._pids.get(job_id):
+            for one in (pid, *_peers(pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGUSR1)
+        return path
+
+    def kill(self, job_id: int, why: str = "") -> None:
+        """End the process and all that it started, at once; `why` will be its last words."""
+        if pid := self._pids.get(job_id):
+            if why:
+                self._whys[job_id] = why
             _kill_group(pid)  # a session of its own, so the group is all that it started
             log.warning("job %d: its process was killed", job_id)
 
@@ -221,6 +243,17 @@ def _end_leftover(pid: int, job_id: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
         log.warning("job %d: a process that it left behind was killed", job_id)
+
+
+def _peers(pid: int) -> list[int]:
+    """The other processes of a run that has several; whoever else it started knows no signal."""
+    found = []
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(pid).children():
+            with contextlib.suppress(psutil.Error):
+                if PEER in child.cmdline():
+                    found.append(child.pid)
+    return found
 
 
 def _kill_group(pid: int) -> None:

@@ -36,10 +36,16 @@ class Cards(Protocol):
         ...
 
 
+RESET = "reset it with `nvidia-smi --gpu-reset -i {index}`, once nothing runs on it"
+REBOOT = "reboot the box"
+LOOK = "see `nvidia-smi -i {index}`; a reset or a reboot may bring it back"
+ACTIONS = {1: RESET, 2: REBOOT, 4: RESET, 6: RESET, 7: REBOOT}
+"""By NVML_GPU_RECOVERY_ACTION_*; with the others a card can still be trained on."""
+FAULTS = {"NVML_ERROR_GPU_IS_LOST": REBOOT, "NVML_ERROR_RESET_REQUIRED": RESET}
+
+
 class NvmlCards:
     """NVIDIA's cards, through the driver's own library."""
-
-    note = ""
 
     def __init__(self) -> None:
         """Raises an ImportError without the library, pynvml's NVMLError without a driver."""
@@ -49,8 +55,12 @@ class NvmlCards:
         pynvml.nvmlInit()
         # Handles are asked for once: getting them is what makes monitors costly.
         self._handles = [
-            pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())
+            self._try(lambda i=i: pynvml.nvmlDeviceGetHandleByIndex(i))  # type: ignore[misc]
+            for i in range(pynvml.nvmlDeviceGetCount())
         ]
+        self._known: dict[int, Gpu] = {}
+        lost = [str(i) for i, handle in enumerate(self._handles) if handle is None]
+        self.note = f"GPU {', '.join(lost)} cannot be seen at all; {REBOOT}" if lost else ""
 
     def sample(self) -> list[Gpu]:
         """Every card that still answers.
@@ -58,7 +68,11 @@ class NvmlCards:
         Raises:
             BlindError: none does, which is no reason to train as if there were none.
         """
-        cards = (self._card(index, handle) for index, handle in enumerate(self._handles))
+        cards = (
+            self._card(index, handle)
+            for index, handle in enumerate(self._handles)
+            if handle is not None
+        )
         found = [card for card in cards if card is not None and _visible(card)]
         if self._handles and not found and os.environ.get("CUDA_VISIBLE_DEVICES") is None:
             raise BlindError("no card answers")
@@ -66,14 +80,15 @@ class NvmlCards:
 
     def _card(self, index: int, handle: Any) -> Gpu | None:
         nvml = self._nvml
+        self._fault: Exception | None = None
         memory = self._try(lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
         uuid = self._try(lambda: nvml.nvmlDeviceGetUUID(handle))
         if memory is None or uuid is None:
-            return None  # lost: it cannot be trained on either
+            return self._broken(index)
         power = self._try(lambda: nvml.nvmlDeviceGetPowerUsage(handle))
         limit = self._try(lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle))
         rates = self._try(lambda: nvml.nvmlDeviceGetUtilizationRates(handle))
-        return Gpu(
+        found = self._known[index] = Gpu(
             uuid=_text(uuid),
             index=index,
             name=_text(self._try(lambda: nvml.nvmlDeviceGetName(handle)) or "GPU"),
@@ -86,7 +101,38 @@ class NvmlCards:
                 lambda: float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
             ),
             processes=self._processes(handle),
+            unusable=self._needs(index, handle),
         )
+        return found
+
+    def _broken(self, index: int) -> Gpu | None:
+        """A card that does not answer, as it was; none if it never did."""
+        if (known := self._known.get(index)) is None:
+            return None
+        what = f"it does not answer ({self._fault})" if self._fault else "it does not answer"
+        number = getattr(self._fault, "value", None)
+        cures = [cure for name, cure in FAULTS.items() if number == getattr(self._nvml, name, -1)]
+        cure = (cures[0] if cures else LOOK).format(index=index)
+        return Gpu(
+            uuid=known.uuid,
+            index=index,
+            name=known.name,
+            memory_total_bytes=known.memory_total_bytes,
+            memory_used_bytes=known.memory_used_bytes,
+            unusable=f"{what}; {cure}",
+        )
+
+    def _needs(self, index: int, handle: Any) -> str:
+        """What must be done before it can be trained on; empty: nothing."""
+        field = getattr(self._nvml, "NVML_FI_DEV_GET_GPU_RECOVERY_ACTION", None)
+        ask = getattr(self._nvml, "nvmlDeviceGetFieldValues", None)
+        if field is None or ask is None:
+            return ""
+        values = self._try(lambda: ask(handle, [field]))
+        if not values or values[0].nvmlReturn != 0:
+            return ""  # an older driver, or an older card
+        cure = ACTIONS.get(int(values[0].value.uiVal))
+        return f"the driver asks for it: {cure.format(index=index)}" if cure else ""
 
     def _processes(self, handle: Any) -> tuple[GpuProcess, ...]:
         running = self._try(lambda: self._nvml.nvmlDeviceGetComputeRunningProcesses(handle))
@@ -104,11 +150,17 @@ class NvmlCards:
             return ask()
         except self._nvml.NVMLError as error:
             log.debug("a gauge is blank: %s", error)
+            self._fault = error
             return None
 
 
 class BlindError(Exception):
     """There are cards, or may be, and they cannot be read."""
+
+    def __init__(self, why: str, cards: list[Gpu] | None = None) -> None:
+        """`cards` are those that are known from before."""
+        super().__init__(why)
+        self.cards = cards or []
 
 
 class NoCards:
@@ -117,11 +169,11 @@ class NoCards:
     def __init__(self, note: str, *, blind: bool = False) -> None:
         """`note` says why; `blind` when there may well be cards."""
         self.note = note
-        self._blind = blind
+        self.blind = blind
 
     def sample(self) -> list[Gpu]:
         """None."""
-        if self._blind:
+        if self.blind:
             raise BlindError(self.note)
         return []
 
@@ -188,6 +240,7 @@ class Gauges:
         self._cards = cards
         self._owners = owners
         self._home = home
+        self._blind = False
         self.outputs: tuple[Path, ...] = ()
         """Where the runs write now."""
         self._stop = threading.Event()
@@ -216,17 +269,21 @@ class Gauges:
             cpu_percent=psutil.cpu_percent(None),
             memory_total_bytes=memory.total,
             memory_used_bytes=memory.total - memory.available,
-            gpu_note=self._cards.note,
             cpu_count=psutil.cpu_count() or 0,
             load=psutil.getloadavg(),
             disks=disks((self._home, *self.outputs)),
         )
         try:
             cards = [self._named(card) for card in self._cards.sample()]
-            return Reading(cards, host)
+            self._blind = False
+            return Reading(cards, msgspec.structs.replace(host, gpu_note=self._cards.note))
         except BlindError as error:
-            log.warning("the GPUs cannot be read: %s", error)
-            return Reading([], msgspec.structs.replace(host, gpu_note=str(error)), str(error))
+            if not self._blind:
+                log.warning("the GPUs cannot be read: %s", error)
+            self._blind = True
+            return Reading(
+                error.cards, msgspec.structs.replace(host, gpu_note=str(error)), str(error)
+            )
 
     def _named(self, card: Gpu) -> Gpu:
         return msgspec.structs.replace(card, processes=self._owners.named(card.processes))

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from lorad.shared.config import Hooks, load_config
+from lorad.shared.config import Hooks, Runs, load_config
 from lorad.shared.errors import ConfigError
 from lorad.shared.jobs import Active, Job, Queued, Running
 
@@ -43,6 +43,7 @@ class Outlook:
     def __init__(self) -> None:
         """Nothing is known before `start`."""
         self.hooks = Hooks()
+        self.runs = Runs()
         self.disks: tuple[Disk, ...] = ()
         self.folders: frozenset[str] = frozenset()
         """Set by the daemon: what to look at."""
@@ -69,7 +70,8 @@ class Outlook:
 
     def _read_config(self) -> None:
         try:
-            self.hooks = load_config().hooks
+            config = load_config()
+            self.hooks, self.runs = config.hooks, config.runs
             self._trouble = ""
         except ConfigError as error:  # what was valid before goes on being so
             if str(error) != self._trouble:

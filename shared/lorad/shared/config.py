@@ -29,7 +29,7 @@ from lorad.shared.tables import unknown_key, wrong_value
 
 Images = Literal["auto", "kitty", "sixel", "half", "ascii", "off"]
 Notify = Literal["auto", "off", "bell", "osc9", "osc777"]
-HookName = Literal["done", "failed", "paused", "stalled", "nan", "disk_low", "queue_empty"]
+HookName = Literal["done", "failed", "paused", "stalled", "nan", "hung", "disk_low", "queue_empty"]
 
 
 class Dashboard(Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class Dashboard(Struct, frozen=True, kw_only=True):
 class Hooks(Struct, frozen=True, kw_only=True):
     """What the daemon does when something happens."""
 
-    on: tuple[HookName, ...] = ("done", "failed", "paused", "stalled", "nan", "disk_low")
+    on: tuple[HookName, ...] = ("done", "failed", "paused", "stalled", "nan", "hung", "disk_low")
     command: tuple[str, ...] = ()
     """A program and its arguments; never given to a shell."""
     webhook: str = ""
@@ -60,6 +60,15 @@ class Hooks(Struct, frozen=True, kw_only=True):
     """A running job that reported nothing for so long is stalled."""
     disk_low_gib: float = 5.0
     """Less free space than this is little."""
+
+
+class Runs(Struct, frozen=True, kw_only=True):
+    """How the daemon looks after the runs."""
+
+    hang_seconds: Annotated[float, Meta(ge=0)] = 60.0
+    """A run that neither reports nor does anything for so long, or for ten times its longest
+    silence so far where that is more, hangs: it is ended and goes on from its checkpoint. 0: it is
+    left alone."""
 
 
 class HostEntry(Struct, frozen=True, kw_only=True):
@@ -80,6 +89,7 @@ class Config(Struct, frozen=True, kw_only=True):
     hosts: dict[str, str | HostEntry] = field(default_factory=dict)
     """Short names of boxes for `--host`: `gpu1 = "ann@gpu1.example.org"`, or a table."""
     hooks: Hooks = Hooks()
+    runs: Runs = Runs()
 
     def host(self, name: str) -> HostEntry:
         """A box by its name here; one that has none is what ssh knows by it."""

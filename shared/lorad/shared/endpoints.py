@@ -98,6 +98,10 @@ class Home:
         """What a job's run printed."""
         return self.run_folder(job_id) / "log.txt"
 
+    def stacks(self, job_id: int) -> Path:
+        """Where a job's runs stood when they hung."""
+        return self.run_folder(job_id) / "stacks.txt"
+
     def make(self) -> None:
         """Create the folders, for their owner alone.
 

@@ -279,6 +279,8 @@ class Gpu(Struct, frozen=True, gc=False, kw_only=True):
     power_limit_watts: float | None = None
     temperature_celsius: float | None = None
     processes: tuple[GpuProcess, ...] = ()
+    unusable: str = ""
+    """Why nothing can be trained on it, and what must be done; empty: it can."""
 
 
 class Host(Struct, frozen=True, gc=False, kw_only=True):

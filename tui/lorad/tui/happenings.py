@@ -35,7 +35,8 @@ def away_line(away: Away) -> str:
     added = sum(line.event == "add" for line in away.happenings)
     if added:
         parts.append(f"{added} added")
-    stalled = sum(line.event in ("nonfinite", "stalled", "disk_low") for line in away.happenings)
+    looked = ("nonfinite", "stalled", "hung", "disk_low")
+    stalled = sum(line.event in looked for line in away.happenings)
     if stalled:
         parts.append(f"{stalled} to look at")
     if away.steps:

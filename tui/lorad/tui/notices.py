@@ -13,7 +13,7 @@ OSC9 = ("iTerm.app", "WezTerm", "ghostty")
 """By TERM_PROGRAM."""
 OSC777 = ("foot", "rxvt-unicode")
 """By the beginning of TERM."""
-EVENTS = ("nonfinite", "stalled", "disk_low", "queue_empty")
+EVENTS = ("nonfinite", "stalled", "hung", "disk_low", "queue_empty")
 
 
 def notice(line: Happening, place: str) -> str:

@@ -147,6 +147,8 @@ def machine_lines(status: Status) -> list[str]:
 
 def gpu_line(gpu: Gpu) -> str:
     """One card's figures; those that the driver does not give are left out."""
+    if gpu.unusable:
+        return f"GPU {gpu.index} {gpu.name}: cannot be used: {clean_line(gpu.unusable)}"
     parts = []
     if gpu.utilization_percent is not None:
         parts.append(f"{gpu.utilization_percent:.0f} %")

@@ -156,6 +156,7 @@ def save(run: Run) -> None:
     # A resume goes on behind this step, and nobody would tell of those before it again.
     run.verdict = judge(run, run.figures.ready(wait=True))
     run.line.settle()
+    run.tell("saving")
     newest = next(iter(run.preview.pictures(run.step)), None)
     # Copies: on a CPU the very same memory is about to hold the weights that are exported.
     adapter = {name: p.detach().to("cpu", copy=True) for name, p in run.parameters.items()}
@@ -174,6 +175,7 @@ def save(run: Run) -> None:
     failpoints.passed("save.before_told")
     run.line.report(SavedReport(step=run.step))
     failpoints.passed("save.told")
+    run.tell("")
     log.info("Step %d: saved %s", run.step, folder.name)
 
 
@@ -197,7 +199,6 @@ def finish(run: Run) -> EndReport:
     draw(run)
     if run.looked != run.step:
         look(run)
-    run.tell("saving")
     save(run)
     if run.peers.leads:
         best = run.folder / f"checkpoint-{run.best.step}"
@@ -216,6 +217,5 @@ def finish(run: Run) -> EndReport:
 
 def leave(run: Run) -> EndReport:
     """Save what there is; a resume goes on from here."""
-    run.tell("saving")
     save(run)
     return EndReport(outcome="yielded")

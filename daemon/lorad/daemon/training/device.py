@@ -18,6 +18,9 @@ _DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 FULL_CARD = ("ALLOC_FAILED", "out of memory", "INSUFFICIENT_RESOURCES", "unable to find an engine")
 """What cuBLAS and cuDNN say of a full card; torch passes it on as a plain RuntimeError."""
 
+CARD_FAULTS = ("CUDA error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "CUSOLVER_STATUS_", "NCCL error")
+"""What torch says of a card that failed, when that is no `AcceleratorError`."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -72,6 +75,13 @@ def _precision(wanted: str, device_type: str) -> str:
         # Without the flag an older card says yes and computes it in software.
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return wanted
+
+
+def is_card_fault(error: RuntimeError) -> bool:
+    """Whether the card or its driver failed; what was computed on it since is not to be trusted."""
+    if isinstance(error, torch.AcceleratorError):
+        return True
+    return any(words in str(error) for words in CARD_FAULTS)
 
 
 def is_full_card(error: RuntimeError) -> bool:

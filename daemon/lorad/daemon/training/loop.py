@@ -24,13 +24,13 @@ from lorad.daemon.training.between import (
 )
 from lorad.daemon.training.checkpoint import NAME
 from lorad.daemon.training.data.looking import Looking
-from lorad.daemon.training.device import is_full_card
+from lorad.daemon.training.device import is_card_fault, is_full_card
 from lorad.daemon.training.line import Line, Unwanted
 from lorad.daemon.training.peers import Peers, gather
 from lorad.daemon.training.run import Run
 from lorad.daemon.training.setup import prepare
 from lorad.daemon.training.step import compile_if_it_pays, take_step
-from lorad.shared.errors import Diverged, MemoryShort, OutOfMemory
+from lorad.shared.errors import CardFault, DataError, Diverged, MemoryShort, OutOfMemory
 from lorad.shared.messages import (
     Assignment,
     ChangeRecipe,
@@ -66,10 +66,16 @@ def train(
         return run_steps(run)
     except Unwanted:
         return EndReport(outcome="yielded")  # before its first step; the cache keeps what there is
+    except DataError:
+        if run is not None:  # a file is not what it was; the steps so far were taken on what it was
+            give_up_step(run)
+        raise
     except OutOfMemory as error:
         raise out_of_memory(task, error.details["when"]) from error
     except RuntimeError as error:
         if not is_full_card(error):
+            if is_card_fault(error):
+                raise CardFault(what=(str(error).splitlines() or [""])[0][:200]) from error
             raise
         when = f"at step {run.step + 1}" if run else "while it was loading"
         raise out_of_memory(task, when) from error
@@ -139,7 +145,7 @@ def went_back(run: Run, *, wait: bool = False) -> bool:
 
 
 def give_up_step(run: Run) -> None:
-    """Keep the steps before one that does not fit; of that one nothing was done."""
+    """Keep the steps before one that cannot be taken; of that one nothing was done."""
     judge(run, run.figures.ready(wait=True))
     if run.step > 0:
         save(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import logging
 import os
 import signal
@@ -37,6 +38,8 @@ class Silent:
 def main() -> None:
     """Take the task from the parent, and train with it until it ends or is gone."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a dead run leaves no orphans
+    if folder := os.environ.get("LORAD_RUN_FOLDER"):  # as the run's own, for one that hangs
+        faulthandler.register(signal.SIGUSR1, (Path(folder) / "stacks.txt").open("a"))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the run decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(

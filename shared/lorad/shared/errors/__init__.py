@@ -122,6 +122,7 @@ from lorad.shared.errors.remote import (
 from lorad.shared.errors.run import (
     BaseUnnamed,
     CannotContinue,
+    CardFault,
     CheckpointDamaged,
     CheckpointUnusable,
     DiskFailing,
@@ -156,6 +157,7 @@ __all__ = [
     "CannotUndo",
     "CaptionColumn",
     "CaptionsMissing",
+    "CardFault",
     "CheckpointDamaged",
     "CheckpointUnusable",
     "ConfigError",

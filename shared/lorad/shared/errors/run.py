@@ -69,6 +69,11 @@ class MemoryShort(OutOfMemory):
     pauses = True
 
 
+class CardFault(LoradError):
+    """The GPU failed, and not for want of memory: {what}. A new process goes on from the last
+    checkpoint; `lorad gpu` says if the card must be reset first."""
+
+
 class NoCuda(LoradError):
     """This run was given the GPU {gpu}, but torch finds no CUDA ({why}). Install a CUDA build of
     torch that the driver knows; to train on the CPU, start the daemon with CUDA_VISIBLE_DEVICES

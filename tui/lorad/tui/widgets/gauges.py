@@ -67,7 +67,7 @@ def gauges_of(gpu: Gpu) -> list[Gauge]:
     load = gpu.utilization_percent
     gauges = [
         Gauge(
-            "load", None if load is None else load / 100, "" if load is None else f"{load:.0f} %"
+            "load", None if load is None else load / 100, "n/a" if load is None else f"{load:.0f} %"
         ),
         Gauge("memory", share, amount, share > HOT),
     ]
@@ -94,7 +94,10 @@ def _gpu_rows(gpu: Gpu, width: int, figured: int) -> list[Row]:
     name = clean_line(gpu.name, 60)
     gauges = gauges_of(gpu)
     title = [Span(f"GPU {gpu.index}", "text"), Span(f"  {name}", "dim")]
-    return [title, *pairs(gauges, width, figured)]
+    rows = [title, *pairs(gauges, width, figured)]
+    if gpu.unusable:
+        rows.append([Span("  " + fit(clean_line(gpu.unusable), width - 2), "bad")])
+    return rows
 
 
 def _host_rows(host: Host, width: int, figured: int, titled: bool) -> list[Row]:

@@ -76,6 +76,8 @@ def card_rows(gpu: Gpu, jobs: Mapping[int, Job], width: int) -> list[Row]:
     title = f"GPU {gpu.index}  {clean_line(gpu.name, 40)}"
     rows = [heading(title, machine.short_uuid(gpu.uuid), width, False)]
     rows += pairs(gauges_of(gpu), width, FIGURES)
+    if gpu.unusable:
+        rows.append([Span("  " + fit(clean_line(gpu.unusable), width - 2), "bad")])
     if not gpu.processes:
         return [*rows, [Span("  nobody computes on it", "dim")], []]
     wide = WHOSE + max(0, width - 78) // 3

@@ -19,7 +19,7 @@ from terminal import Tmux
 
 GOLDEN = Path(__file__).parent / "golden"
 SHOWCASE = Path(__file__).parent / "showcase.py"
-SCREENS: dict[str, tuple[str, str, str]] = {
+SCREENS: dict[str, tuple[str, ...]] = {
     "queue": ("", "─ Queue", "step 400"),
     "run": ("Enter", "step 412/600  8.25", "┤"),
     "samples": ("s", "Samples of job 3", "5 of 5"),
@@ -27,12 +27,12 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "log": ("l", "Log of job 3", "step  412"),
     "happened": ("u", "Since 14 Nov", "Job 2"),
     "help": ("?", "Views", "Next pane"),
-    "new": ("a", "New run", "foxes.toml"),
+    "new": ("a", "New run", "foxes.toml", "╸━━"),
     "change": ("e", "Change job 3", "a fox, seed 3"),
     "palette": (":", "Search for commands", "Add a recipe"),
     "compare": ("g Space Space j Space c", "run↑", "over steps"),
 }
-"""Keys that open a screen, and two texts that are on it once it is whole."""
+"""Keys that open a screen, and texts that are on it once it is whole."""
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="no tmux here")
 
 

@@ -131,7 +131,7 @@ def test_why_is_told_once_where_there_is_room_for_it() -> None:
     link.answers[WhyJob] = Why(sentence="It waits for a card.")
     assert told(link, "w") == ""
     assert seen(link, "w").count("It waits for a card.") == 1
-    long = f"It waits for {', '.join(f'card {n}' for n in range(60))} and no more."
+    long = f"It waits for {', '.join(f'card {n}' for n in range(40))} and no more."
     link.answers[WhyJob] = Why(sentence=long)
     assert told(link, "w") == long  # there is no room for all of it beside the job
 

@@ -71,7 +71,7 @@ def test_the_loss_over_the_curve_is_the_queue_s_and_the_raw_one_says_so() -> Non
         link.hear("job/1/metrics/", PointsAdded(id=1, points=[point(3, 0.25)]))
         await settle(pilot)
         (line,) = [x for x in text_of(pilot.app).splitlines() if "Loss" in x]  # type: ignore[arg-type]
-        assert " 0.500 · raw 0.250 · step 3 " in line
+        assert " 0.500 · step 3 · raw 0.250 " in line
 
     drive(link, act)
 
@@ -90,7 +90,7 @@ def test_what_is_held_out_and_the_newest_note_are_shown() -> None:
         shown.append(text_of(pilot.app))  # type: ignore[arg-type]
 
     drive(link, act)
-    assert "0.500 · val 0.123, best at 9 · raw 0.500 · step 13" in shown[0]
+    assert "0.500 · val 0.123, best at 9 · step 13" in shown[0]
     assert "It went back [/b] to step 9." in shown[0]
     assert "12/" not in shown[0]
     assert "It went back" not in seen(link, "j"), "it is the selected job's"

@@ -164,7 +164,7 @@ class JobCharts(ChartGrid):
         point = self._detail.newest if self._detail else None
         if point is None:
             return []
-        parts = [f"raw {figure(point.loss)}", f"step {point.step}"]
+        parts = [f"step {point.step}", f"raw {figure(point.loss)}"]
         parts += [f"lr {figure(point.learning_rate, 3)}", f"grad {figure(point.grad_norm, 3)}"]
         if self._job is not None:
             # As the queue has it: the mean of some steps.

@@ -233,8 +233,8 @@ def moment(own: Trial, job: Job, chance: Chance, share: float, *, must_save: boo
 
 
 def where_is(own: Trial, job: Job) -> str:
-    """What a process is doing now: it prints its stack when it is told to (`run.py`)."""
-    path = own.home.log(job.id)
+    """What a process is doing now: it writes its stack when it is told to (`run.py`)."""
+    path = own.home.stacks(job.id)
     if job.process is None or not _listens(job.process.pid):
         return "starting Python"
     before = path.stat().st_size

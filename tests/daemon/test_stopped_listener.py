@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from support import Daemon, eventually
 
-from lorad.shared.messages import AddJob, GetStatus, SetPriority
+from lorad.shared.messages import AddJob, CancelJob, GetHealth, GetStatus, SetPriority
 
 LISTEN = """
 import os, sys
@@ -61,3 +61,36 @@ def test_it_costs_the_daemon_neither_time_nor_memory(daemon: Daemon, tmp_path: P
         listener.wait()
         assert listener.stdout is not None
         listener.stdout.close()
+
+
+def test_what_it_missed_is_asked_for(daemon: Daemon, tmp_path: Path) -> None:
+    """Who waits for a job is told its end, though the event of it was lost and others go on."""
+    client = daemon.client()
+    request = AddJob(recipe=RECIPE, folder=str(tmp_path), stash=True)
+    waited, other = client.ask(request).job.id, client.ask(request).job.id
+
+    def flood(count: int) -> None:
+        for number in range(count):
+            client.ask(SetPriority(id=other, priority=number % 7 + 1), timeout=5)
+
+    waiter = subprocess.Popen(
+        [sys.executable, "-m", "lorad.tui", "wait", str(waited)], env=daemon.env,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        eventually(lambda: client.ask(GetHealth()).watchers == 1, 30)
+        os.kill(waiter.pid, signal.SIGSTOP)
+        flood(1500)
+        client.ask(CancelJob(id=waited))
+        flood(500)
+        os.kill(waiter.pid, signal.SIGCONT)
+        until = time.monotonic() + 30
+        while waiter.poll() is None and time.monotonic() < until:
+            flood(1)  # there is never a silence in which it would ask by itself
+            time.sleep(0.1)
+        assert waiter.poll() == 1
+    finally:
+        waiter.kill()
+        waiter.wait()
+        assert waiter.stdout is not None
+        waiter.stdout.close()

@@ -21,6 +21,7 @@ class Behind:
 
     folder: Path
     patience: float = 20.0
+    curve: None = None
 
     @property
     def control(self) -> str:

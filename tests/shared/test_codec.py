@@ -59,6 +59,13 @@ def test_every_message_survives_the_wire(decoder: typing.Any, kind: type[Message
     assert (header.kind, header.id, header.epoch) == (kind.__struct_config__.tag, "7", "e")
 
 
+def test_an_id_is_short() -> None:
+    """Each is kept with its answer, so a long one would fill the disk."""
+    codec.decode(codec.encode(GetMetrics(id=1), id="x" * codec.MAX_ID), codec.requests)
+    with pytest.raises(BadRequest, match="the id is too long"):
+        codec.decode_header(codec.encode(GetMetrics(id=1), id="x" * (codec.MAX_ID + 1)))
+
+
 def test_nan_survives() -> None:
     point = Point(
         step=1, time=0, loss=math.nan, learning_rate=1, grad_norm=math.inf, images_per_second=1

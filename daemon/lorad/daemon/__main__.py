@@ -17,6 +17,7 @@ from lorad.daemon.filesystems import refuse_network
 from lorad.daemon.health import TROUBLED
 from lorad.daemon.service import Service
 from lorad.shared import failpoints
+from lorad.shared.clean import redact
 from lorad.shared.endpoints import Home, find_home
 from lorad.shared.errors import DaemonRunning, LoradError
 
@@ -73,9 +74,16 @@ def take_lock(home: Home) -> TextIO:
     return file
 
 
+class Redacting(logging.Formatter):
+    """Stars over every secret, also one in a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
 def _log_to(home: Home) -> None:
     handler = RotatingFileHandler(home.daemon_log, maxBytes=4 << 20, backupCount=2)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(Redacting("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler, TROUBLED])
 
 

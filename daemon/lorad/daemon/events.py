@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import zmq
 
 from lorad.shared import codec
+from lorad.shared.clean import redact_bytes
 from lorad.shared.messages import Attached, Event
 
 LIVE_SECONDS = 60.0
@@ -34,8 +35,9 @@ class Events:
         """Say it to whoever listens; nobody is waited for."""
         self._heads[topic] = self._heads.get(topic, 0) + 1
         self._spoke[topic] = time.monotonic()
-        frames = codec.encode(event, epoch=self._epoch, seq=self._heads[topic])
-        self._outlet.send_multipart([topic.encode(), *frames], zmq.DONTWAIT)
+        header, payload = codec.encode(event, epoch=self._epoch, seq=self._heads[topic])
+        frames = [topic.encode(), header, redact_bytes(payload)]
+        self._outlet.send_multipart(frames, zmq.DONTWAIT)
 
     def published(self) -> int:
         """How many events so far, of all streams."""

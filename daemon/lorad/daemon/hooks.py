@@ -18,7 +18,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from lorad.shared.clean import clean_line
+import msgspec
+
+from lorad.shared.clean import clean_line, redact
 from lorad.shared.config import HookName, Hooks
 from lorad.shared.messages import Happening
 
@@ -98,7 +100,7 @@ class Runner:
 
     def put(self, line: Happening) -> None:
         """Something happened."""
-        notice = notice_of(line)
+        notice = notice_of(msgspec.structs.replace(line, text=redact(line.text)))
         if notice is None:
             return
         if self._thread is None:

@@ -7,11 +7,13 @@ is not flushed to the disk: what a power cut takes, the resumed run makes again.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 
 from lorad.shared import failpoints
+from lorad.shared.clean import redact_bytes
 from lorad.shared.messages import AnyReport
 
 _encoder = msgspec.msgpack.Encoder()
@@ -30,7 +32,9 @@ class Journal:
         """A new file, whatever an earlier queue left under this name; its folder is there."""
         self._path = path
         path.unlink(missing_ok=True)
-        self._file = path.open("ab", buffering=0)
+        # The run has the user's umask, for its output; this is for the user alone.
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = open(descriptor, "ab", buffering=0)  # noqa: SIM115 - for the run's life
 
     def append(self, reports: list[AnyReport]) -> None:
         """Write them in one go.
@@ -38,7 +42,7 @@ class Journal:
         Raises:
             OSError: the disk took no more; what it took of the last frame is cut off again.
         """
-        frames = [_encoder.encode(report) for report in reports]
+        frames = [redact_bytes(_encoder.encode(report)) for report in reports]
         block = b"".join(len(frame).to_bytes(4, "little") + frame for frame in frames)
         before = self._path.stat().st_size
         try:

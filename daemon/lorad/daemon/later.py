@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lorad.shared.errors import LoradError
+from lorad.daemon.server import Peer
+from lorad.shared.errors import BadRequest, LoradError
 from lorad.shared.messages import AnyReply, Refused
 
 log = logging.getLogger(__name__)
@@ -41,13 +42,13 @@ class InPieces(NamedTuple):
 class Made(NamedTuple):
     """A reply, and whom it is for."""
 
-    identity: bytes
+    peer: Peer
     id: str
     reply: AnyReply
 
 
 class _Errand(NamedTuple):
-    identity: bytes
+    peer: Peer
     id: str
     later: Later
     deadline: float
@@ -55,6 +56,8 @@ class _Errand(NamedTuple):
 
 def refusal(error: Exception) -> Refused:
     """The answer that says why not; a fault of ours is logged."""
+    if isinstance(error, OverflowError):  # a number that no column and no clock can hold
+        error = BadRequest(why="a number in it is out of range")
     if isinstance(error, LoradError):
         log.info("refused: %s", error)
         kind = type(error).__name__
@@ -77,16 +80,16 @@ class Errands:
         os.set_blocking(self._wake, False)
         self._thread: threading.Thread | None = None
 
-    def take_on(self, identity: bytes, id: str, later: Later) -> None:
+    def take_on(self, peer: Peer, id: str, later: Later) -> None:
         """Have it made; at once refused where too many wait."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="errands", daemon=True)
             self._thread.start()
         try:
-            errand = _Errand(identity, id, later, time.monotonic() + later.seconds)
+            errand = _Errand(peer, id, later, time.monotonic() + later.seconds)
             self._errands.put_nowait(errand)
         except queue.Full:
-            self._bring(Made(identity, id, refusal(later.too_late)))
+            self._bring(Made(peer, id, refusal(later.too_late)))
 
     def made(self) -> list[Made]:
         """The replies that are ready to be sent."""
@@ -100,7 +103,7 @@ class Errands:
     def _run(self) -> None:
         while True:
             errand = self._errands.get()
-            self._bring(Made(errand.identity, errand.id, _reply(errand)))
+            self._bring(Made(errand.peer, errand.id, _reply(errand)))
 
     def _bring(self, made: Made) -> None:
         self._made.put(made)
@@ -121,19 +124,19 @@ class Piecework:
     """Replies that wait for what is being read; whoever came first is served first."""
 
     def __init__(self) -> None:
-        self._open: deque[tuple[bytes, str, InPieces]] = deque()
+        self._open: deque[tuple[Peer, str, InPieces]] = deque()
 
     def __bool__(self) -> bool:
         """Whether there is something to read."""
         return bool(self._open)
 
-    def take_on(self, identity: bytes, id: str, pieces: InPieces) -> None:
+    def take_on(self, peer: Peer, id: str, pieces: InPieces) -> None:
         """Have it made, after those that wait already."""
-        self._open.append((identity, id, pieces))
+        self._open.append((peer, id, pieces))
 
     def go_on(self) -> Made | None:
         """Read a piece; the reply, where it was the last one."""
-        identity, id, pieces = self._open[0]
+        peer, id, pieces = self._open[0]
         try:
             if not pieces.ready():
                 return None
@@ -141,4 +144,4 @@ class Piecework:
         except Exception as error:
             reply = refusal(error)
         self._open.popleft()
-        return Made(identity, id, reply)
+        return Made(peer, id, reply)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import faulthandler
+import io
 import logging
 import os
 import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import BinaryIO, Literal, TextIO
 
 from lorad.daemon.uplink import Identity, Uplink
 from lorad.shared import failpoints
+from lorad.shared.clean import redact
 from lorad.shared.errors import (
     CardFault,
     DataSetUnreachable,
@@ -29,7 +31,9 @@ UNREACHABLE = (DataSetUnreachable, ModelConfigUnreachable, ModelUnreachable)
 
 def main() -> int:
     """Take the task, train, and say how it ended."""
-    _log_to(sys.stdout)
+    sys.stdout = stdout = Redacting(sys.stdout)
+    sys.stderr = Redacting(sys.stderr)
+    _log_to(stdout)
     for chatty in ("httpx", "filelock", "fsspec"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
@@ -74,6 +78,35 @@ def main() -> int:
     return 1 if end.outcome == "failed" else 0
 
 
+class Redacting(io.TextIOBase):
+    """A stream with stars over every secret: what a library prints is kept and shown."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """All but text goes to the stream itself."""
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(redact(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # the base class says None
+        return self._stream.encoding
+
+    @property
+    def buffer(self) -> BinaryIO:
+        return self._stream.buffer
+
+
 class _Levelled(logging.Formatter):
     """News as they are; what is worse says so first, for whoever looks for it alone."""
 
@@ -82,7 +115,7 @@ class _Levelled(logging.Formatter):
         return f"{record.levelname}: {text}" if record.levelno >= logging.WARNING else text
 
 
-def _log_to(stream: TextIO) -> None:
+def _log_to(stream: Redacting) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Levelled())
     logging.basicConfig(level=logging.INFO, handlers=[handler])

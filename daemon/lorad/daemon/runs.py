@@ -13,7 +13,9 @@ from lorad.daemon.hangs import Hangs
 from lorad.daemon.journal import journal_path, read_journal
 from lorad.daemon.queue import Queue
 from lorad.daemon.rows import Attempt
+from lorad.daemon.server import ROUND
 from lorad.shared import codec
+from lorad.shared.clean import redact_bytes
 from lorad.shared.errors import LoradError
 from lorad.shared.jobs import Active, Finishing, Held, Job, Pausing, Running, Starting
 from lorad.shared.messages import (
@@ -66,11 +68,13 @@ class Runs:
         self.hangs = Hangs()
 
     def hear(self) -> None:
-        """Take what waits on the socket."""
-        while self._socket.poll(0):
+        """Take what waits on the socket, for a while; the rest in the loop's next round."""
+        for _ in range(ROUND):
+            if not self._socket.poll(0):
+                return
             identity, *frames = self._socket.recv_multipart()
             try:
-                _, message = codec.decode(frames, codec.from_run)
+                _, message = codec.decode([*map(redact_bytes, frames)], codec.from_run)
                 if isinstance(message, RunHello):
                     self._welcome(identity, message)
                 else:

@@ -2,13 +2,153 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
-from typing import Any
+import resource
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
+from zmq.utils.monitor import parse_monitor_message
 
 from lorad.shared.codec import MAX_MESSAGE
 from lorad.shared.endpoints import Home
+from lorad.shared.messages import AnyRequest
+
+if TYPE_CHECKING:
+    from lorad.daemon.door import Door
+
+MAX_SUBSCRIPTION = 1024
+"""Bytes of a topic that somebody may want to hear; the longest of ours is a tenth of it."""
+EVENTS_WAITING = 250
+"""Events that wait for one listener; a listener that misses some asks for what they said.
+
+Their bytes are shared between listeners, but each frame that waits is 64 bytes more for each, and
+three frames are an event: 48 KB a listener that is stopped.
+"""
+ANSWERS_WAITING = 64
+"""Answers that wait for one client; each may be a MiB, and nobody asks so much ahead."""
+MESSAGES_WAITING = 16
+"""Messages of one peer that are read ahead of their turn."""
+HANDSHAKE_MS = 3000
+MOST_CONNECTIONS = 512
+"""Of one socket from the network, and of those that wait to be taken."""
+MOST_FILES = 65536
+"""libzmq ends the process when somebody connects here and no file can be opened."""
+LINGER_MS = 250
+ROUND = 64
+"""Messages of one socket between two looks at all else that the loop does."""
+_names = itertools.count()
+
+
+def raise_file_limit() -> int:
+    """Have leave to open as many files as this user may, within reason; how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return wanted if soft == resource.RLIM_INFINITY else soft
+
+
+class Listener:
+    """A bound socket that knows how many are connected."""
+
+    def __init__(
+        self,
+        context: zmq.Context[Any],
+        kind: int,
+        endpoint: str,
+        most: int,
+        prepare: Callable[[zmq.Socket[Any]], None] | None = None,
+    ) -> None:
+        """Bind, for the owner alone; `prepare` sets what else the socket needs before.
+
+        Raises:
+            zmq.ZMQError: it cannot be bound there.
+        """
+        self.socket: zmq.Socket[Any] = context.socket(kind)
+        self._endpoint = endpoint
+        self._most = most
+        self._open: set[int] = set()  # the descriptors of its connections
+        self._limit(kind)
+        if prepare is not None:
+            prepare(self.socket)
+        self.monitor = self._watch(context)
+        try:
+            self._bind()
+        except zmq.ZMQError:
+            self.close()
+            raise
+
+    def _limit(self, kind: int) -> None:
+        self.socket.linger = LINGER_MS
+        self.socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+        self.socket.backlog = MOST_CONNECTIONS
+        self.socket.rcvhwm = MESSAGES_WAITING
+        if kind == zmq.XPUB:
+            # Every subscription is seen, repeated ones too: they ask for a welcome.
+            self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+            self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION)
+            self.socket.rcvhwm = 1000
+            self.socket.sndhwm = EVENTS_WAITING
+        else:
+            # A full or vanished peer is an error to see, not a silent loss.
+            self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+            self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
+            self.socket.sndhwm = ANSWERS_WAITING
+
+    def _watch(self, context: zmq.Context[Any]) -> zmq.Socket[Any]:
+        """What says who comes and goes."""
+        name = f"inproc://connections-{next(_names)}"
+        self.socket.monitor(name, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        monitor: zmq.Socket[Any] = context.socket(zmq.PAIR)
+        # Without an end, or libzmq's own thread would wait for us when very many come at once.
+        monitor.rcvhwm = 0
+        monitor.connect(name)
+        return monitor
+
+    def _bind(self) -> None:
+        before = os.umask(0o077)
+        try:
+            self.socket.bind(self._endpoint)
+        finally:
+            os.umask(before)
+
+    def look(self) -> None:
+        """Count who came and went."""
+        while self.monitor.poll(0):
+            event = parse_monitor_message(self.monitor.recv_multipart())
+            if event["event"] == zmq.EVENT_ACCEPTED:
+                self._open.add(event["value"])
+            else:
+                self._open.discard(event["value"])
+
+    @property
+    def full(self) -> bool:
+        """Whether more are connected than should be."""
+        return len(self._open) >= self._most
+
+    def close(self) -> None:
+        """Let go of everybody."""
+        self.socket.disable_monitor()
+        self.monitor.close(linger=0)
+        self.socket.close(linger=LINGER_MS)
+
+
+class Peer(NamedTuple):
+    """Somebody who asked, and how to answer."""
+
+    socket: zmq.Socket[Any]
+    identity: bytes
+    key: str | None = None
+    """Of whoever came over the network, as libzmq has proved it; none for this machine's user."""
+
+    def send(self, frames: list[bytes]) -> None:
+        """Answer, unless it went away or reads nothing: nobody is waited for."""
+        with contextlib.suppress(zmq.ZMQError):
+            self.socket.send_multipart([self.identity, *frames], zmq.DONTWAIT)
 
 
 class Sockets:
@@ -16,29 +156,76 @@ class Sockets:
 
     def __init__(self, home: Home) -> None:
         """Bind. The caller holds the lock: a second bind on one path steals it in silence."""
+        self.most = min(MOST_CONNECTIONS, raise_file_limit() // 6)
         self.context: zmq.Context[Any] = zmq.Context()
-        before = os.umask(0o077)
-        try:
-            self.control = self._bind(zmq.ROUTER, home.control)
-            self.events = self._bind(zmq.XPUB, home.events)
-            self.runs = self._bind(zmq.ROUTER, home.runs)
-        finally:
-            os.umask(before)
+        self._control = Listener(self.context, zmq.ROUTER, home.control, self.most)
+        self._events = Listener(self.context, zmq.XPUB, home.events, self.most)
+        self._runs = Listener(self.context, zmq.ROUTER, home.runs, self.most)
+        self.runs = self._runs.socket
+        """Where runs report."""
+        self.door: Door | None = None
+        """From the network."""
 
-    def _bind(self, kind: int, endpoint: str) -> zmq.Socket[Any]:
-        socket: zmq.Socket[Any] = self.context.socket(kind)
-        socket.linger = 250
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
-        if kind == zmq.XPUB:
-            # Every subscription is seen, repeated ones too: they ask for a welcome.
-            socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-            socket.sndhwm = 10_000
-        else:
-            # A full or vanished peer is an error to see, not a silent loss.
-            socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        socket.bind(endpoint)
-        return socket
+    def readable(self) -> list[zmq.Socket[Any]]:
+        """What to poll."""
+        listeners = self._listeners()
+        found = [listener.socket for listener in listeners]
+        found += [listener.monitor for listener in listeners]
+        return [*found, self.door.zap] if self.door else found
+
+    def asked(self) -> Iterator[tuple[Peer, list[bytes]]]:
+        """Requests that wait, in turns: so many that those who ask much hold up nobody for long."""
+        door = self.door.listeners[:1] if self.door else []
+        waiting = [self._control.socket, *(listener.socket for listener in door)]
+        for socket, _ in itertools.product(waiting, range(ROUND)):
+            if socket.closed or not socket.poll(0):
+                continue
+            identity, *frames = socket.recv_multipart(copy=False)
+            key = None
+            if socket is not self._control.socket:
+                key = str(frames[-1].get("User-Id")) if frames else ""
+            yield Peer(socket, identity.bytes, key), [frame.bytes for frame in frames]
+
+    def subscribed(self) -> Iterator[bytes]:
+        """Frames that wait on the events: who subscribes, and to what."""
+        for socket, _ in itertools.product(self._outlets(), range(ROUND)):
+            if socket.poll(0):
+                yield socket.recv_multipart()[0]
+
+    def send_multipart(self, frames: list[bytes], /, flags: int = 0) -> None:
+        """Tell an event to whoever listens."""
+        for socket in self._outlets():
+            socket.send_multipart(frames, flags)
+
+    def check(self, key: str, request: AnyRequest) -> str:
+        """The name of who asks from the network, where that may be asked.
+
+        Raises:
+            DaemonError: it may not.
+        """
+        assert self.door is not None, "nobody comes from the network"
+        return self.door.check(key, request)
+
+    def look(self) -> None:
+        """Count who came and went, and let nobody in who may not."""
+        for listener in self._listeners():
+            listener.look()
+        if self.door:
+            self.door.answer_handshakes()
+            self.door.look()
+
+    def _listeners(self) -> list[Listener]:
+        local = [self._control, self._events, self._runs]
+        return [*local, *self.door.listeners] if self.door else local
+
+    def _outlets(self) -> list[zmq.Socket[Any]]:
+        door = self.door.listeners[1:] if self.door else []
+        return [self._events.socket, *(listener.socket for listener in door)]
 
     def close(self) -> None:
         """Let the last messages out, then close."""
-        self.context.destroy(linger=250)
+        if self.door:
+            self.door.close()
+        for listener in (self._control, self._events, self._runs):
+            listener.close()
+        self.context.destroy(linger=LINGER_MS)

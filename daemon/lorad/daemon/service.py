@@ -16,6 +16,7 @@ from typing import Any
 
 import zmq
 
+from lorad.daemon.door import open_door
 from lorad.daemon.events import Events
 from lorad.daemon.handlers import handle
 from lorad.daemon.hashes import Hashes
@@ -28,22 +29,26 @@ from lorad.daemon.notify import Notifier
 from lorad.daemon.owners import Owners
 from lorad.daemon.queue import Queue
 from lorad.daemon.runs import Runs
-from lorad.daemon.server import Sockets
+from lorad.daemon.server import Peer, Sockets
 from lorad.daemon.store import Store
 from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges, find_cards
 from lorad.daemon.watch import Outlook, Watchman
 from lorad.shared import codec, failpoints
+from lorad.shared.clean import has_secret, redact_bytes
 from lorad.shared.endpoints import Home
+from lorad.shared.errors import HoldsSecret
 from lorad.shared.jobs import Active
 from lorad.shared.messages import (
     DAEMON_TOPIC,
     MACHINE_TOPIC,
     NEWS_TOPIC,
+    READING,
     AnyRequest,
     Beat,
     DaemonInfo,
     Ending,
+    FilePiece,
     Happened,
     Happening,
     Hello,
@@ -88,7 +93,8 @@ class Service:
         )
         self.store = Store(home.database)
         self.sockets = Sockets(home)
-        self.events = Events(self.sockets.events, self.info.epoch)
+        self.sockets.door = open_door(home, self.sockets.most)
+        self.events = Events(self.sockets, self.info.epoch)
         self.store.on_news = self._tell_news
         self.hashes = Hashes()
         self.outlook = Outlook()
@@ -101,7 +107,7 @@ class Service:
         self.logs = Logs(home, self.events)
         self.errands = Errands()
         self.piecework = Piecework()
-        self._clients: dict[bytes, str] = {}
+        self._clients: dict[Peer, str] = {}
         self._umask = umask
         self._ended: set[int] = set()  # jobs whose process is gone, until that is stored
         self._stopping = False
@@ -147,22 +153,24 @@ class Service:
 
     def _poll(self, seconds: float) -> None:
         poller = zmq.Poller()
-        for sock in (self.sockets.control, self.sockets.events, self.sockets.runs):
+        for sock in self.sockets.readable():
             poller.register(sock, zmq.POLLIN)
         poller.register(self.errands.descriptor, zmq.POLLIN)
         for descriptor in self.supervisor.descriptors:
             poller.register(descriptor, zmq.POLLIN)
-        for ready, _ in poller.poll(int(seconds * 1000)):
-            if ready is self.sockets.control:
-                self._answer_all()
-            elif ready is self.sockets.events:
-                self._welcome_all()
-            elif ready is self.sockets.runs:
-                self.runs.hear()
-            elif ready == self.errands.descriptor:
-                self._send_made()
-            else:
-                self._process_gone(ready)
+        ready = {found for found, _ in poller.poll(int(seconds * 1000))}
+        for what, act in (
+            ("counting connections", self.sockets.look),
+            ("answering clients", self._answer_all),
+            ("welcoming listeners", self._welcome_all),
+            ("hearing the runs", self.runs.hear),
+        ):
+            with kept_alive(what):
+                act()
+        if self.errands.descriptor in ready:
+            self._send_made()
+        for descriptor in ready.intersection(self.supervisor.descriptors):
+            self._process_gone(descriptor)
 
     def _process_gone(self, descriptor: Any) -> None:
         self.runs.hear()  # what it said last may still wait on the socket
@@ -220,49 +228,55 @@ class Service:
     # -- clients ------------------------------------------------------------------------------
 
     def _welcome_all(self) -> None:
-        while self.sockets.events.poll(0):
-            frame = self.sockets.events.recv()
+        for frame in self.sockets.subscribed():
             self.pulse.subscribed(frame)
             if frame[:4] == b"\x01~w/":
                 with contextlib.suppress(UnicodeDecodeError):
                     self.events.welcome(frame[1:].decode())
 
     def _answer_all(self) -> None:
-        while self.sockets.control.poll(0):
-            identity, *frames = self.sockets.control.recv_multipart()
-            self._answer(identity, frames)
+        for peer, frames in self.sockets.asked():
+            self._answer(peer, frames)
 
-    def _answer(self, identity: bytes, frames: list[bytes]) -> None:
+    def _answer(self, peer: Peer, frames: list[bytes]) -> None:
         command_id = ""
         try:
             command_id = codec.decode_header(frames).id
             header, request = codec.decode(frames, codec.requests)
-            reply = handle(self, request, header, self._actor(identity, request))
+            if has_secret(frames[1]) and not isinstance(request, READING):
+                raise HoldsSecret
+            reply = handle(self, request, header, self._actor(peer, request))
         except Exception as error:  # a fault of ours must not take the queue down
             reply = refusal(error)
         if isinstance(reply, Later):
-            self.errands.take_on(identity, command_id, reply)
+            self.errands.take_on(peer, command_id, reply)
         elif isinstance(reply, InPieces):
-            self.piecework.take_on(identity, command_id, reply)
+            self.piecework.take_on(peer, command_id, reply)
         else:
-            self._send(identity, command_id, reply)
+            self._send(peer, command_id, reply)
 
     def _send_made(self) -> None:
         for made in self.errands.made():
-            self._send(made.identity, made.id, made.reply)
+            self._send(made.peer, made.id, made.reply)
 
-    def _send(self, identity: bytes, command_id: str, reply: Message) -> None:
-        sent = codec.encode(reply, id=command_id, epoch=self.info.epoch)
-        with contextlib.suppress(zmq.ZMQError):  # the client went away: nobody to tell
-            self.sockets.control.send_multipart([identity, *sent], zmq.DONTWAIT)
+    def _send(self, peer: Peer, command_id: str, reply: Message) -> None:
+        header, payload = codec.encode(reply, id=command_id, epoch=self.info.epoch)
+        # A file is brought as it is: its hash is known.
+        told = payload if isinstance(reply, FilePiece) else redact_bytes(payload)
+        peer.send([header, told])
 
-    def _actor(self, identity: bytes, request: AnyRequest) -> str:
-        """Who asks, by the name given in `Hello`."""
+    def _actor(self, peer: Peer, request: AnyRequest) -> str:
+        """Who asks, by the name given in `Hello`; over the network by the name of their key.
+
+        Raises:
+            DaemonError: they may not ask that.
+        """
+        key = "" if peer.key is None else f" (key {self.sockets.check(peer.key, request)})"
         if isinstance(request, Hello):
             if len(self._clients) >= 1000:
                 self._clients.clear()  # only names for the log; nobody is turned away
-            self._clients[identity] = request.client[:100]
-        name = self._clients.get(identity, "client")
+            self._clients[peer] = request.client[:100]
+        name = self._clients.get(peer, "client") + key
         self.pulse.asked(name)
         return name
 

@@ -37,6 +37,11 @@ class Store(Edited, Grouped):
         )
         return [rows.job(row) for row in found]
 
+    def count(self) -> int:
+        """How many jobs there are."""
+        found = self._db.execute("SELECT count(*) FROM jobs WHERE removed IS NULL").fetchone()
+        return int(found[0])
+
     def job(self, job_id: int) -> Job:
         """One job.
 

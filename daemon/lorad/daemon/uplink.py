@@ -20,6 +20,7 @@ import zmq
 
 from lorad.daemon.journal import Journal, journal_path
 from lorad.shared import codec
+from lorad.shared.clean import redact_bytes
 from lorad.shared.errors import BadRequest
 from lorad.shared.messages import (
     Acknowledged,
@@ -190,7 +191,8 @@ class Uplink:
 
     def _send(self, message: Message) -> bool:
         try:
-            self._socket.send_multipart(codec.encode(message), zmq.DONTWAIT)
+            header, payload = codec.encode(message)
+            self._socket.send_multipart([header, redact_bytes(payload)], zmq.DONTWAIT)
         except zmq.Again:
             return False  # no daemon there, or it does not read
         return True

@@ -22,7 +22,14 @@ import zmq
 
 from lorad.shared import codec
 from lorad.shared.endpoints import Place, find_home
-from lorad.shared.errors import BadRequest, DaemonSilent, RequestRefused, UnknownJob
+from lorad.shared.errors import (
+    BadRequest,
+    DaemonSilent,
+    KeyRefused,
+    NoAnswerOverTcp,
+    RequestRefused,
+    UnknownJob,
+)
 from lorad.shared.jobs import Ended, Job
 from lorad.shared.messages import (
     PROTOCOL,
@@ -102,6 +109,7 @@ class Client:
         self.name = name
         self._context: zmq.Context[Any] = zmq.Context()
         self._control: zmq.Socket[bytes] | None = None
+        self._refusals: zmq.Socket[Any] | None = None
         self._daemon: DaemonInfo | None = None
 
     def __enter__(self) -> Self:
@@ -135,12 +143,18 @@ class Client:
         """
         self.home.open()
         if self._control is not None:
+            self._control.disable_monitor()
             self._control.close()
+        if self._refusals is not None:
+            self._refusals.close()
         self._control = self._context.socket(zmq.DEALER)
         self._control.linger = 0
         self._control.reconnect_ivl = RECONNECT_MS
         # Without this a request for a daemon that is away waits here and reaches the next one.
         self._control.setsockopt(zmq.IMMEDIATE, 1)
+        if (curve := self.home.curve) is not None:
+            curve.secure(self._control)
+            self._refusals = self._control.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
         self._control.connect(self.home.control)
         hello = Hello(
             protocol_min=PROTOCOL,
@@ -290,17 +304,21 @@ class Client:
             if self._control.poll(int(min(left, CHECK_SECONDS) * 1000), what):
                 return True
             self.home.check()
+            if self._refusals is not None and self._refusals.poll(0):
+                raise KeyRefused(address=self.home.control)
         return bool(self._control.poll(0, what))
 
     def _gone(self, timeout: float) -> AnyReply:
         """Raise what the silence means."""
         self._daemon = None
         self.home.check()
+        if self.home.curve is not None:
+            raise NoAnswerOverTcp(address=self.home.control, seconds=timeout)
         raise DaemonSilent(seconds=timeout)
 
     def watch(self, *topics: str) -> Watch:
         """Listen to topics; the caller closes it."""
-        watch = Watch(self._context, self.home.events)
+        watch = Watch(self._context, self.home.events, self.home.curve)
         watch.subscribe(*topics)
         return watch
 
@@ -327,12 +345,18 @@ class Client:
             job = _find(status, job_id)
             # What was said before the snapshot is in it.
             early = [h for h in early if h.header.seq > status.heads.get(h.topic, 0)]
+            head = status.heads.get(QUEUE_TOPIC, 0)
             yield job
             while not isinstance(job.status, Ended):
                 heard = early.pop(0) if early else watch.receive(self.home.patience)
-                if heard is None or heard.header.epoch != self.daemon.epoch:
-                    # Silence, or another daemon: news may be lost. Raises when nobody is there.
-                    self.greet()
+                lost = False
+                if heard is not None and heard.topic == QUEUE_TOPIC:
+                    lost, head = heard.header.seq > head + 1, heard.header.seq
+                silent = heard is None or heard.header.epoch != self.daemon.epoch
+                if lost or heard is None or silent:
+                    # A hole, silence, or another daemon: news may be lost.
+                    if silent:
+                        self.greet()  # raises when nobody is there
                     job = self.job(job_id)
                     yield job
                 elif isinstance(heard.event, JobRemoved) and heard.event.id == job_id:

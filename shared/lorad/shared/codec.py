@@ -16,6 +16,7 @@ from lorad.shared.messages import PROTOCOL, AnyEvent, AnyReply, AnyRequest, From
 
 MAX_MESSAGE = 1 << 20
 """Bytes that a socket takes in one frame from outside: a recipe is some KiB."""
+MAX_ID = 128
 
 
 class Header(Struct, frozen=True, kw_only=True):
@@ -73,6 +74,9 @@ def decode_header(frames: list[bytes]) -> Header:
     if len(frames) != 2:
         raise BadRequest(why=f"{len(frames)} frames instead of header and payload")
     try:
-        return _headers.decode(frames[0])
+        about = _headers.decode(frames[0])
     except (msgspec.MsgspecError, RecursionError, MemoryError, UnicodeDecodeError) as error:
         raise BadRequest(why=f"header: {error}") from error
+    if len(about.id) > MAX_ID:
+        raise BadRequest(why="header: the id is too long")  # each is kept with its answer
+    return about

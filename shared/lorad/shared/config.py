@@ -71,6 +71,14 @@ class Runs(Struct, frozen=True, kw_only=True):
     left alone."""
 
 
+class DaemonSettings(Struct, frozen=True, kw_only=True):
+    """How the daemon of this box is reached."""
+
+    listen: str = ""
+    """`tcp://HOST:PORT` opens it to the keys that `lorad key allow` knows; empty: to this machine's
+    user alone, also through ssh. Read when the daemon starts."""
+
+
 class HostEntry(Struct, frozen=True, kw_only=True):
     """Another box."""
 
@@ -78,6 +86,10 @@ class HostEntry(Struct, frozen=True, kw_only=True):
     """What ssh is told: `user@box`; empty: its name here."""
     command: str = "lorad"
     """How lorad is called there, for a shell that ssh opens."""
+    address: str = ""
+    """`tcp://HOST:PORT` in place of ssh, where that daemon listens on the network."""
+    key: str = ""
+    """The public half of its key, which `lorad key server` shows there."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -90,6 +102,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """Short names of boxes for `--host`: `gpu1 = "ann@gpu1.example.org"`, or a table."""
     hooks: Hooks = Hooks()
     runs: Runs = Runs()
+    daemon: DaemonSettings = DaemonSettings()
 
     def host(self, name: str) -> HostEntry:
         """A box by its name here; one that has none is what ssh knows by it."""

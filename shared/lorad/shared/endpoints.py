@@ -10,9 +10,12 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lorad.shared.errors import HomeUnusable, NoDaemon
+
+if TYPE_CHECKING:
+    from lorad.shared.keys import Curve
 
 IPC_PATH_MAX = 107
 """sockaddr_un's limit, in bytes."""
@@ -32,6 +35,10 @@ class Place(Protocol):
     @property
     def events(self) -> str:
         """Where clients listen."""
+
+    @property
+    def curve(self) -> Curve | None:
+        """The keys that its sockets want; none where files guard them."""
 
     def open(self) -> None:
         """Make it reachable, as far as that takes something.
@@ -59,6 +66,8 @@ class Home:
     """Encoded pictures; may be deleted at any time."""
     patience: float = 5.0
     """A daemon beats once a second; after this long without a word it is not there."""
+    curve: Curve | None = None
+    """Files guard it."""
 
     @property
     def control(self) -> str:
@@ -106,18 +115,11 @@ class Home:
         """Create the folders, for their owner alone.
 
         Raises:
-            HomeUnusable: a folder cannot be made or belongs to somebody else.
+            HomeUnusable: a folder cannot be made, belongs to somebody else, or could be put in
+                place of it.
         """
         for folder in (self.folder, self.sockets):
-            try:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                about = folder.lstat()
-            except OSError as error:
-                raise HomeUnusable(path=folder, why=error.strerror or error) from error
-            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
-                raise HomeUnusable(path=folder, why="it is not a folder of yours")
-            if stat.S_IMODE(about.st_mode) & 0o077:
-                folder.chmod(0o700)
+            _make_own(folder)
 
     def open(self) -> None:
         """Nothing lies between: the same as `check`.
@@ -128,11 +130,14 @@ class Home:
         self.check()
 
     def check(self) -> None:
-        """The lock says whether one runs.
+        """The lock says whether one runs; a stranger's lock says nothing.
 
         Raises:
             NoDaemon: none runs.
+            HomeUnusable: what is there belongs to somebody else.
         """
+        for folder in {self.folder, self.sockets}:
+            _refuse_foreign(folder)
         if self.daemon_pid() is None:
             raise NoDaemon
 
@@ -165,6 +170,52 @@ def xdg(variable: str, default: str) -> Path:
     value = os.environ.get(variable, "")
     # The XDG specification: a relative path is to be ignored.
     return Path(value) if value.startswith("/") else Path.home() / default
+
+
+def make_private(folder: Path) -> None:
+    """Have a folder there, and the missing ones above it, for their owner alone.
+
+    pathlib makes those above by the umask, and then others could put another folder in its place.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700)
+    except FileNotFoundError:
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+
+
+def _make_own(folder: Path) -> None:
+    try:
+        make_private(folder)
+        _refuse_foreign(folder)
+        above = folder.parent.stat()
+        if above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX:
+            why = f"everybody may write in {folder.parent}, and so put another folder in its place"
+            raise HomeUnusable(path=folder, why=f"{why}; `chmod o-w` or `chmod +t` ends that")
+        if stat.S_IMODE(folder.lstat().st_mode) & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise HomeUnusable(path=folder, why=error.strerror or error) from error
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse what is there and is no folder of this user's: a link or a stranger's folder.
+
+    Raises:
+        HomeUnusable: it is so.
+    """
+    try:
+        about = folder.lstat()
+    except OSError:
+        return  # nothing there, or nothing to be seen: whoever needs it will say so
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+        raise HomeUnusable(path=folder, why="it is not a folder of yours")
 
 
 def _sockets(folder: Path) -> Path:

@@ -11,7 +11,11 @@ import zmq
 from lorad.shared import codec
 from lorad.shared.codec import Header
 from lorad.shared.errors import BadRequest, DaemonSilent
+from lorad.shared.keys import Curve
 from lorad.shared.messages import Attached, Event
+
+WELCOME_SECONDS = 2.0
+"""After so long it is asked for again: it is lost with other events when this end was slow."""
 
 
 class Heard(NamedTuple):
@@ -25,23 +29,32 @@ class Heard(NamedTuple):
 class Watch:
     """A subscription to the daemon's events."""
 
-    def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
-        """Nothing is heard before `subscribe`."""
+    def __init__(
+        self, context: zmq.Context[Any], endpoint: str, curve: Curve | None = None
+    ) -> None:
+        """Nothing is heard before `subscribe`. `curve`: the keys for a daemon on the network."""
         self.socket: zmq.Socket[bytes] = context.socket(zmq.SUB)
         self.socket.linger = 0
         self.socket.rcvhwm = 10_000
+        if curve is not None:
+            curve.secure(self.socket)
         self.socket.connect(endpoint)
         # `~` sorts last: a SUB that reconnects re-sends its subscriptions sorted by their bytes,
         # and the token's welcome proves that all before it are active.
         self._token = f"~w/{uuid.uuid4().hex}/"
         self._attached = False
+        self._asked = 0.0
 
     def subscribe(self, *topics: str) -> None:
         """Hear these topics too; `attached` is false until the daemon has them all."""
         for topic in topics:
             self.socket.subscribe(topic)
-        self.socket.subscribe(self._token)
+        self._ask_welcome()
         self._attached = False
+
+    def _ask_welcome(self) -> None:
+        self.socket.subscribe(self._token)
+        self._asked = time.monotonic()
 
     def unsubscribe(self, *topics: str) -> None:
         """Hear them no longer."""
@@ -55,6 +68,8 @@ class Watch:
 
     def receive(self, timeout: float) -> Heard | None:
         """The next event, or none after `timeout` seconds."""
+        if not self._attached and time.monotonic() - self._asked > WELCOME_SECONDS:
+            self._ask_welcome()
         if not self.socket.poll(int(timeout * 1000)):
             return None
         topic, *frames = self.socket.recv_multipart()

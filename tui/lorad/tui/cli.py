@@ -18,7 +18,7 @@ from lorad.shared.errors import HostUnnamed, LoradError, NotOverHost, Unforeseen
 from lorad.tui import places
 from lorad.tui.commands import ALIASES, VERBS
 
-LOCAL = ("demo", "check", "generate", "install", "lora", "selftest")
+LOCAL = ("demo", "check", "generate", "install", "key", "lora", "selftest")
 """Verbs that work on files and cards of the machine where they are called."""
 USAGE = 2
 INTERRUPTED = 130

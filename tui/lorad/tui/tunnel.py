@@ -63,6 +63,8 @@ class Tunnel:
 
     patience = PATIENCE_SECONDS
     """A bad link may be silent for some seconds; ssh itself notices when it is dead."""
+    curve = None
+    """ssh is the guard."""
 
     def __init__(self, host: str, *, command: str = "lorad", start: bool = False) -> None:
         """Nothing happens before `open`. `start`: begin a daemon there where none runs.

@@ -17,6 +17,7 @@ from lorad.shared.errors import (
     FolderUsed,
     NotWritable,
     RecipeFolderMissing,
+    TooManyJobs,
 )
 from lorad.shared.messages import (
     Added,
@@ -29,6 +30,9 @@ from lorad.shared.recipe.copies import copied_source, free_name
 
 if TYPE_CHECKING:
     from lorad.daemon.service import Service
+
+MOST_JOBS = int(os.environ.get("LORAD_MOST_JOBS", "10000"))
+"""Each is in every answer about the queue."""
 
 
 def add_job(service: Service, request: AddJob, actor: str) -> Added:
@@ -73,6 +77,8 @@ def copy_job(service: Service, request: CopyJob, actor: str) -> Added:
 
 
 def _added(service: Service, new: NewJob, actor: str) -> Added:
+    if service.store.count() >= MOST_JOBS:
+        raise TooManyJobs(most=MOST_JOBS)
     job = service.store.add(new, actor, lambda job_id: _claim(service, new, job_id))
     service.logs.remove(job.id)  # of a job of that number in an earlier queue
     service.queue.tell(job, "add")

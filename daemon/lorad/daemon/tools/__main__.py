@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import to_builtins
 
-from lorad.shared.clean import clean_line
+from lorad.shared.clean import clean_line, redact
 from lorad.shared.errors import LoradError, TrainingNotInstalled, Unforeseen
 
 
@@ -20,6 +20,7 @@ def main() -> int:
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ["DIFFUSERS_DISABLE_REMOTE_CODE"] = "1"
     args = _parser().parse_args()
     try:
         if args.verb == "check":
@@ -45,7 +46,7 @@ def main() -> int:
         print(f"lorad: {TrainingNotInstalled(missing=error.name)}", file=sys.stderr)
         return TrainingNotInstalled.exit_code
     except LoradError as error:
-        print(f"lorad: {error}", file=sys.stderr)
+        print(f"lorad: {redact(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -19,8 +19,14 @@ FAILING = (errno.EIO, errno.EROFS, errno.ESTALE, errno.ENXIO, errno.ENODEV, errn
 """A disk, or the way to it, that is broken or was made read-only because it is."""
 
 
-def write_atomically(path: Path, data: bytes, point: str = "") -> None:
-    """Put a whole file in place of whatever was there; `point` names it among the failpoints.
+PRIVATE_FILE = 0o600
+"""What is kept beside the daemon is its user's alone, whatever their umask."""
+
+
+def write_atomically(path: Path, data: bytes, point: str = "", mode: int = 0o666) -> None:
+    """Put a whole file in place of whatever was there; the umask may take from `mode`.
+
+    `point` names it among the failpoints.
 
     Raises:
         DiskFull, DiskFailing: nothing was changed.
@@ -28,7 +34,7 @@ def write_atomically(path: Path, data: bytes, point: str = "") -> None:
     with disk_full_told(path, len(data)):
         aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
-            put(aside, data, point and f"{point}.aside")
+            put(aside, data, point and f"{point}.aside", mode)
             sync(aside)
             aside.replace(path)
             if point:
@@ -39,14 +45,16 @@ def write_atomically(path: Path, data: bytes, point: str = "") -> None:
         sync(path.parent)
 
 
-def put(path: Path, data: bytes, point: str = "") -> None:
-    """Write a file, and see that all of it has arrived; it is not flushed.
+def put(path: Path, data: bytes, point: str = "", mode: int = 0o666) -> None:
+    """Write a new file, and see that all of it has arrived; it is not flushed.
 
     Raises:
         OSError: it has not.
         DiskFailing: nobody said so, and it is shorter than it was written.
     """
-    path.write_bytes(data)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with open(descriptor, "wb") as file:
+        file.write(data)
     if point:
         failpoints.wrote(point, path)
     if (size := path.stat().st_size) != len(data):

@@ -17,7 +17,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from lorad.daemon.training.files import make_folder, write_atomically
+from lorad.daemon.training.files import PRIVATE_FILE, write_atomically
+from lorad.shared.endpoints import make_private
 from lorad.shared.errors import DiskFull
 from lorad.shared.recipe import Recipe
 
@@ -67,8 +68,8 @@ class Pace:
             time=time.time(),
         )
         try:
-            make_folder(self._path.parent)
-            write_atomically(self._path, msgspec.json.encode(speed))
+            make_private(self._path.parent)
+            write_atomically(self._path, msgspec.json.encode(speed), mode=PRIVATE_FILE)
         except (OSError, DiskFull) as error:
             log.warning("its speed was not kept: %s", error)
 

@@ -88,6 +88,13 @@ class BadRequest(DaemonError):
     exit_code = 2
 
 
+class HoldsSecret(DaemonError):
+    """There is what looks like a token or key in this, so it was not stored. Put it into the
+    environment of the daemon, such as HF_TOKEN, and leave it out here."""
+
+    exit_code = 2
+
+
 class UnknownJob(DaemonError):
     """There is no job {id}. `lorad status` lists the jobs."""
 
@@ -196,6 +203,11 @@ class CannotUndo(DaemonError):
 
 class UndoneMeanwhile(DaemonError):
     """The queue was changed meanwhile, so nothing was undone. Look at it and say it again."""
+
+
+class TooManyJobs(DaemonError):
+    """The queue holds {most} jobs already, and it takes no more. `lorad rm` forgets those that have
+    ended; their files stay."""
 
 
 class TooManyRuns(DaemonError):

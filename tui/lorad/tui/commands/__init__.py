@@ -62,6 +62,7 @@ VERBS: dict[str, Verb] = {
     "bundle": Verb("Daemon", "[FILE]", "an archive for a question, without secrets"),
     "install": Verb("Daemon", "", "have systemd start it; --remove undoes that"),
     "proxy": Verb("Daemon", "", "the far end of --host: where the sockets are"),
+    "key": Verb("Daemon", "[VERB]", "your key, and who may come over the network"),
     "config": Verb("Other", "[KEY=...]", "settings: theme, keys, hosts"),
     "completions": Verb("Other", "SHELL", "tab completion for bash, zsh or tcsh"),
     "selftest": Verb("Other", "", "kill runs at random here, and see that nothing differs"),

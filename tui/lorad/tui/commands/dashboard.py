@@ -77,9 +77,9 @@ def open_dashboard(
 def _places(hosts: list[str], config: Config) -> dict[str, Place]:
     """What the dashboard may look at, by name, the first one first; "" is this machine."""
     if hosts:
-        return {name: places.tunnel(name, start=True, config=config) for name in hosts}
+        return {name: places.way(name, start=True, config=config) for name in hosts}
     ways: dict[str, Place] = {places.host(): places.place(start=True)}
     for name in config.hosts:
         if name not in ways:
-            ways[name] = places.tunnel(name, start=True, config=config)
+            ways[name] = places.way(name, start=True, config=config)
     return ways

@@ -27,7 +27,8 @@ import safetensors.torch
 import torch
 
 from lorad.daemon.training.data.trim import hold, trim
-from lorad.daemon.training.files import MIB, write_atomically
+from lorad.daemon.training.files import MIB, PRIVATE_FILE, write_atomically
+from lorad.shared.endpoints import make_private
 from lorad.shared.errors import DiskFull
 
 log = logging.getLogger(__name__)
@@ -146,9 +147,9 @@ class Writer:
         if not pending:
             return
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_private(self._folder)
             path = self._folder / f"{uuid.uuid4().hex}.safetensors"
-            write_atomically(path, _shard_bytes(pending), "encode")
+            write_atomically(path, _shard_bytes(pending), "encode", PRIVATE_FILE)
         except (OSError, DiskFull) as error:
             log.warning("not cached: %s", error)
             self.lost |= pending

@@ -18,7 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from lorad.daemon.training.data.look import Look
-from lorad.daemon.training.files import write_atomically
+from lorad.daemon.training.files import PRIVATE_FILE, write_atomically
+from lorad.shared.endpoints import make_private
 from lorad.shared.errors import DiskFull
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,10 @@ class Index:
             if max(known.stamp[1], known.stamp[2]) < newest
         }
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, msgspec.msgpack.encode((VERSION, settled)))
+            make_private(self._path.parent)
+            write_atomically(
+                self._path, msgspec.msgpack.encode((VERSION, settled)), mode=PRIVATE_FILE
+            )
         except (OSError, DiskFull) as error:
             log.warning("not cached: %s", error)
 

@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from lorad.shared.clean import redact
+
 CAPTION_LIMIT = 64 << 10
 """Characters of a caption; no text encoder reads a hundredth of it."""
 
@@ -54,5 +56,8 @@ def to_text(data: bytes) -> tuple[str, bool]:
 
 
 def tidy(caption: str) -> str:
-    """A caption as it is kept: at most CAPTION_LIMIT characters, no NUL, no space around it."""
-    return caption[:CAPTION_LIMIT].replace("\0", "").strip()
+    """A caption as it is kept: at most CAPTION_LIMIT characters, no NUL, no space around it.
+
+    A token that was pasted into it would be published with the LoRA's tags.
+    """
+    return redact(caption[:CAPTION_LIMIT]).replace("\0", "").strip()

@@ -15,6 +15,9 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from lorad.daemon.training.files import PRIVATE_FILE
+from lorad.shared.endpoints import make_private
+
 log = logging.getLogger(__name__)
 LIMIT = "LORAD_CACHE_GIB"
 """The environment's word for how much may be kept; 0: all."""
@@ -42,12 +45,13 @@ def hold(cache: Path, shards: Iterable[Path]) -> int:
         OSError: the cache cannot be written.
     """
     folder = cache / LIVE
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     name = uuid.uuid4().hex
     # Locked and filled before anybody can see it.
     aside = folder / f".{name}"
-    aside.write_text("".join(f"{path.relative_to(cache)}\n" for path in shards))
-    descriptor = os.open(aside, os.O_RDWR)  # NFS locks nothing that is open for reading alone
+    # NFS locks nothing that is open for reading alone.
+    descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    os.write(descriptor, "".join(f"{path.relative_to(cache)}\n" for path in shards).encode())
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     aside.rename(folder / name)
     return descriptor

@@ -41,6 +41,7 @@ from reference import (
 from support import Daemon, eventually, small_recipe
 from terminal import Terminal
 from timing import timed
+from watchers import watchers
 
 LORAD = str(Path(sysconfig.get_path("scripts")) / "lorad")
 HERE = Path(__file__).parent
@@ -201,6 +202,7 @@ BENCHES: dict[str, Callable[[Path], str]] = {
     "data": data,
     "overview": overview,
     "chart": chart,
+    "watchers": watchers,
 }
 
 

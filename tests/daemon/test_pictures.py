@@ -118,7 +118,7 @@ def test_other_questions_do_not_wait_for_a_picture(box: tuple[Daemon, Job]) -> N
     daemon, job = box
     client = Client(daemon.home)
     client.greet()
-    socket = client._control
+    socket = client.control
     from lorad.shared import codec
 
     wanted = GetPicture(id=job.id, step=5, index=0, width=60, height=60)

@@ -18,7 +18,7 @@ from support import Daemon, eventually, small_recipe
 from terminal import Terminal
 
 from daemon.scripted import RECIPE, add, scripted
-from lorad.shared.clean import clean, redact, redact_bytes
+from lorad.shared.clean import clean
 from lorad.shared.errors import RequestRefused
 from lorad.shared.messages import (
     AddJob,
@@ -31,6 +31,7 @@ from lorad.shared.messages import (
     GetStatus,
     SetJob,
 )
+from lorad.shared.redact import redact, redact_bytes
 
 SHAPED = "hf_" + "CANARYcanary0123456789abcdefXYZ"
 GIVEN = "0123456789canary0123456789canary01234567"

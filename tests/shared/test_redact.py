@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lorad.shared.redact import redact
+from lorad.shared.redact import redact_all
 
 SECRET = "Zq7Xk2Lm9Pw4Rt6Vb8Nc1"
 TEXTS = [
@@ -24,10 +24,10 @@ TEXTS = [
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_no_secret_is_left(text: str) -> None:
-    redacted = redact(text)
+    redacted = redact_all(text)
     assert SECRET not in redacted
     assert "***" in redacted
-    assert redact(redacted) == redacted
+    assert redact_all(redacted) == redacted
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,14 @@ def test_no_secret_is_left(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_secret_stays(text: str) -> None:
-    assert redact(text) == text
+    assert redact_all(text) == text
 
 
 def test_what_stands_around_it_stays() -> None:
-    assert redact(f"step 3, HF_TOKEN={SECRET}, loss 0.1") == "step 3, HF_TOKEN=***, loss 0.1"
-    assert redact(f'{{"token": "{SECRET}", "id": 3}}') == '{"token": "***", "id": 3}'
-    assert redact(f"the token hf_{SECRET}.") == "the token hf_***."
-    assert redact(f"https://anna:{SECRET}@host/x") == "https://***@host/x"
+    assert redact_all(f"step 3, HF_TOKEN={SECRET}, loss 0.1") == "step 3, HF_TOKEN=***, loss 0.1"
+    assert redact_all(f'{{"token": "{SECRET}", "id": 3}}') == '{"token": "***", "id": 3}'
+    assert redact_all(f"the token hf_{SECRET}.") == "the token hf_***."
+    assert redact_all(f"https://anna:{SECRET}@host/x") == "https://***@host/x"
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_what_stands_around_it_stays() -> None:
 )
 def test_long_texts_cost_little(piece: str) -> None:
     """A pattern whose work grows with the square of the text would not end on a megabyte."""
-    redact(piece * (1_000_000 // len(piece)))
+    redact_all(piece * (1_000_000 // len(piece)))

@@ -17,9 +17,9 @@ from lorad.daemon.filesystems import refuse_network
 from lorad.daemon.health import TROUBLED
 from lorad.daemon.service import Service
 from lorad.shared import failpoints
-from lorad.shared.clean import redact
 from lorad.shared.endpoints import Home, find_home
 from lorad.shared.errors import DaemonRunning, LoradError
+from lorad.shared.redact import redact
 
 NEW_QUEUE = "--new-queue"
 """As `lorad up` takes it: a queue that cannot be read is kept aside."""

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import zmq
 
 from lorad.shared import codec
-from lorad.shared.clean import redact_bytes
 from lorad.shared.messages import Attached, Event
+from lorad.shared.redact import redact_bytes
 
 LIVE_SECONDS = 60.0
 """A stream that is silent for longer is left out of the beat, or many jobs make it heavy."""

@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lorad.shared.clean import clean_line, redact
+from lorad.shared.clean import clean_line
 from lorad.shared.config import HookName, Hooks
 from lorad.shared.messages import Happening
+from lorad.shared.redact import redact
 
 log = logging.getLogger(__name__)
 COMMAND_SECONDS = 60.0

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from lorad.shared import failpoints
-from lorad.shared.clean import redact_bytes
 from lorad.shared.messages import AnyReport
+from lorad.shared.redact import redact_bytes
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyReport] = msgspec.msgpack.Decoder(AnyReport)

@@ -14,7 +14,6 @@ from typing import BinaryIO, Literal, TextIO
 
 from lorad.daemon.uplink import Identity, Uplink
 from lorad.shared import failpoints
-from lorad.shared.clean import redact
 from lorad.shared.errors import (
     CardFault,
     DataSetUnreachable,
@@ -24,6 +23,7 @@ from lorad.shared.errors import (
     TrainingNotInstalled,
 )
 from lorad.shared.messages import Assignment, EndReport, PhaseReport
+from lorad.shared.redact import redact
 
 ASSIGNMENT_SECONDS = 60.0
 UNREACHABLE = (DataSetUnreachable, ModelConfigUnreachable, ModelUnreachable)

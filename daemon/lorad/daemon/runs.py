@@ -15,7 +15,6 @@ from lorad.daemon.queue import Queue
 from lorad.daemon.rows import Attempt
 from lorad.daemon.server import ROUND
 from lorad.shared import codec
-from lorad.shared.clean import redact_bytes
 from lorad.shared.errors import LoradError
 from lorad.shared.jobs import Active, Finishing, Held, Job, Pausing, Running, Starting
 from lorad.shared.messages import (
@@ -47,6 +46,7 @@ from lorad.shared.messages import (
     Wanted,
     job_topic,
 )
+from lorad.shared.redact import redact_bytes
 
 log = logging.getLogger(__name__)
 EXIT_SECONDS = 30.0

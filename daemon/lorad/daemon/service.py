@@ -35,7 +35,6 @@ from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges, find_cards
 from lorad.daemon.watch import Outlook, Watchman
 from lorad.shared import codec, failpoints
-from lorad.shared.clean import has_secret, redact_bytes
 from lorad.shared.endpoints import Home
 from lorad.shared.errors import HoldsSecret
 from lorad.shared.jobs import Active
@@ -55,6 +54,7 @@ from lorad.shared.messages import (
     MachineSampled,
     Message,
 )
+from lorad.shared.redact import has_secret, redact_bytes
 
 log = logging.getLogger(__name__)
 

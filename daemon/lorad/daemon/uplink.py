@@ -20,7 +20,6 @@ import zmq
 
 from lorad.daemon.journal import Journal, journal_path
 from lorad.shared import codec
-from lorad.shared.clean import redact_bytes
 from lorad.shared.errors import BadRequest
 from lorad.shared.messages import (
     Acknowledged,
@@ -39,6 +38,7 @@ from lorad.shared.messages import (
     Steer,
     Wanted,
 )
+from lorad.shared.redact import redact_bytes
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.1

@@ -5,8 +5,9 @@ A secret may reach nothing: no terminal, no log, no stored line.
 
 from __future__ import annotations
 
-import os
 import re
+
+from lorad.shared.redact import redact
 
 # C0 but tab and newline, DEL, C1, bidi controls, line and paragraph separators, private use,
 # lone surrogates: each can move the cursor, write the clipboard, reorder or hide text.
@@ -17,51 +18,6 @@ _UNSAFE = re.compile(
 _MARKS = re.compile(
     "([\u0300-\u036f\u0483-\u0489\u20d0-\u20ff]{3})[\u0300-\u036f\u0483-\u0489\u20d0-\u20ff]+"
 )
-
-
-_SHAPES = (
-    r"hf_[A-Za-z0-9]{20,}",
-    r"hf_oauth_[A-Za-z0-9._-]{20,}",
-    r"wandb_v1_[A-Za-z0-9_-]{20,}",
-    r"gh[pousr]_[A-Za-z0-9]{30,}",
-)
-"""Tokens as they are made by Hugging Face, Weights & Biases and GitHub."""
-_SECRET_NAME = re.compile(r"(TOKEN|API_KEY|SECRET|PASSWORD)$")
-_SHORTEST = 12
-"""Characters; a shorter word may stand anywhere by chance."""
-
-
-def _secrets() -> re.Pattern[bytes]:
-    """What is a secret: by its shape, or since this process was given it as one.
-
-    LORAD_TOKEN is not among them: a run says it to its daemon.
-    """
-    given = {
-        value.strip()
-        for name, value in os.environ.items()
-        if _SECRET_NAME.search(name) and name != "LORAD_TOKEN"
-    }
-    exact = [re.escape(value) for value in given if len(value) >= _SHORTEST]
-    return re.compile("|".join([*sorted(exact, key=len, reverse=True), *_SHAPES]).encode())
-
-
-_SECRET = _secrets()
-
-
-def redact_bytes(data: bytes) -> bytes:
-    """The bytes with stars over every token and key; no place in them moves, not even a length."""
-    return _SECRET.sub(lambda found: b"*" * len(found.group()), data)
-
-
-def redact(text: str) -> str:
-    """The text with stars over every token and key."""
-    data = text.encode("utf-8", "surrogatepass")
-    return redact_bytes(data).decode("utf-8", "surrogatepass") if _SECRET.search(data) else text
-
-
-def has_secret(data: bytes) -> bool:
-    """Whether there is a token or key in it."""
-    return _SECRET.search(data) is not None
 
 
 def clean(text: str, limit: int = 4096) -> str:

@@ -21,11 +21,11 @@ from typing import Any, NamedTuple, Self, overload
 import zmq
 
 from lorad.shared import codec
+from lorad.shared.connection import Connection
 from lorad.shared.endpoints import Place, find_home
 from lorad.shared.errors import (
     BadRequest,
     DaemonSilent,
-    KeyRefused,
     NoAnswerOverTcp,
     RequestRefused,
     UnknownJob,
@@ -85,11 +85,6 @@ from lorad.shared.messages import (
 )
 from lorad.shared.watch import Heard, Watch
 
-CHECK_SECONDS = 1.0
-"""While an answer is waited for, this often somebody looks whether it can still come."""
-RECONNECT_MS = 500
-"""Each try through ssh is a round trip for nothing."""
-
 
 class Answer(NamedTuple):
     """One reply as it arrived."""
@@ -108,8 +103,7 @@ class Client:
         self.home: Place = home or find_home()
         self.name = name
         self._context: zmq.Context[Any] = zmq.Context()
-        self._control: zmq.Socket[bytes] | None = None
-        self._refusals: zmq.Socket[Any] | None = None
+        self._connection: Connection | None = None
         self._daemon: DaemonInfo | None = None
 
     def __enter__(self) -> Self:
@@ -142,20 +136,9 @@ class Client:
             DaemonError: no daemon runs, it is silent, or it speaks another protocol.
         """
         self.home.open()
-        if self._control is not None:
-            self._control.disable_monitor()
-            self._control.close()
-        if self._refusals is not None:
-            self._refusals.close()
-        self._control = self._context.socket(zmq.DEALER)
-        self._control.linger = 0
-        self._control.reconnect_ivl = RECONNECT_MS
-        # Without this a request for a daemon that is away waits here and reaches the next one.
-        self._control.setsockopt(zmq.IMMEDIATE, 1)
-        if (curve := self.home.curve) is not None:
-            curve.secure(self._control)
-            self._refusals = self._control.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
-        self._control.connect(self.home.control)
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = Connection(self._context, self.home)
         hello = Hello(
             protocol_min=PROTOCOL,
             protocol_max=PROTOCOL,
@@ -259,8 +242,8 @@ class Client:
     @property
     def control(self) -> zmq.Socket[bytes]:
         """To be polled for answers to `send`. Whoever sends so does not `ask` meanwhile."""
-        assert self._control is not None
-        return self._control
+        assert self._connection is not None
+        return self._connection.socket
 
     def send(self, request: AnyRequest, command_id: str, epoch: str) -> None:
         """Ask and go on; the answer comes by `answers`.
@@ -282,31 +265,21 @@ class Client:
             yield Answer(header.id, reply, sum(map(len, frames)))
 
     def _exchange(self, request: AnyRequest, id: str, epoch: str, timeout: float) -> AnyReply:
-        assert self._control is not None
+        connection = self._connection
+        assert connection is not None
         deadline = time.monotonic() + timeout
         frames = codec.encode(request, id=id, epoch=epoch)
-        if not self._poll(zmq.POLLOUT, deadline):
+        if not connection.ready(zmq.POLLOUT, deadline):
             self._gone(timeout)
-        self._control.send_multipart(frames, zmq.DONTWAIT)
-        while self._poll(zmq.POLLIN, deadline):
-            header, reply = codec.decode(self._control.recv_multipart(), codec.replies)
+        connection.socket.send_multipart(frames, zmq.DONTWAIT)
+        while connection.ready(zmq.POLLIN, deadline):
+            header, reply = codec.decode(connection.socket.recv_multipart(), codec.replies)
             if header.id != id:
                 continue  # the late answer to a question that was given up
             if isinstance(reply, Refused):
                 raise RequestRefused(reply.kind, reply.message, reply.exit_code)
             return reply
         return self._gone(timeout)
-
-    def _poll(self, what: int, deadline: float) -> bool:
-        """Whether the connection is ready in time. A place that is lost ends the waiting."""
-        assert self._control is not None
-        while (left := deadline - time.monotonic()) > 0:
-            if self._control.poll(int(min(left, CHECK_SECONDS) * 1000), what):
-                return True
-            self.home.check()
-            if self._refusals is not None and self._refusals.poll(0):
-                raise KeyRefused(address=self.home.control)
-        return bool(self._control.poll(0, what))
 
     def _gone(self, timeout: float) -> AnyReply:
         """Raise what the silence means."""

@@ -1,8 +1,57 @@
-"""Secrets in a text that somebody else will read: what looks like one becomes `***`."""
+"""Secrets: what is known to be one is never told, and what looks like one is given to nobody.
+
+`redact` is for all that is written or shown, `redact_all` for what leaves the box.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+
+_SHAPES = (
+    r"hf_[A-Za-z0-9]{20,}",
+    r"hf_oauth_[A-Za-z0-9._-]{20,}",
+    r"wandb_v1_[A-Za-z0-9_-]{20,}",
+    r"gh[pousr]_[A-Za-z0-9]{30,}",
+)
+"""Tokens as they are made by Hugging Face, Weights & Biases and GitHub."""
+_SECRET_NAME = re.compile(r"(TOKEN|API_KEY|SECRET|PASSWORD)$")
+_SHORTEST = 12
+"""Characters; a shorter word may stand anywhere by chance."""
+
+
+def _secrets() -> re.Pattern[bytes]:
+    """What is a secret: by its shape, or since this process was given it as one.
+
+    LORAD_TOKEN is not among them: a run says it to its daemon.
+    """
+    given = {
+        value.strip()
+        for name, value in os.environ.items()
+        if _SECRET_NAME.search(name) and name != "LORAD_TOKEN"
+    }
+    exact = [re.escape(value) for value in given if len(value) >= _SHORTEST]
+    return re.compile("|".join([*sorted(exact, key=len, reverse=True), *_SHAPES]).encode())
+
+
+_SECRET = _secrets()
+
+
+def redact_bytes(data: bytes) -> bytes:
+    """The bytes with stars over every token and key; no place in them moves, not even a length."""
+    return _SECRET.sub(lambda found: b"*" * len(found.group()), data)
+
+
+def redact(text: str) -> str:
+    """The text with stars over every token and key."""
+    data = text.encode("utf-8", "surrogatepass")
+    return redact_bytes(data).decode("utf-8", "surrogatepass") if _SECRET.search(data) else text
+
+
+def has_secret(data: bytes) -> bool:
+    """Whether there is a token or key in it."""
+    return _SECRET.search(data) is not None
+
 
 HIDDEN = "***"
 
@@ -35,8 +84,8 @@ _OPTION = re.compile(rf"(?i)((?<![\w-])--{_NAME} +){_VALUE}")
 _EMPTY = ("", "none", "null", "true", "false", HIDDEN)
 
 
-def redact(text: str) -> str:
-    """The text with what looks like a secret replaced by `***`.
+def redact_all(text: str) -> str:
+    """The text with what looks like a secret replaced by `***`, too.
 
     Known are tokens of hubs and services by how they begin, private keys, `Authorization` headers,
     names and passwords in addresses, and values whose name says that they are secret. It is for

@@ -32,7 +32,7 @@ from lorad.shared.messages import (
     GetStatus,
     Log,
 )
-from lorad.shared.redact import redact
+from lorad.shared.redact import redact_all
 from lorad.tui.commands import _json
 from lorad.tui.doctor.lines import Line, told
 from lorad.tui.doctor.looking import look_at_install
@@ -76,7 +76,7 @@ class Bundle:
 
     def put(self, name: str, text: str) -> None:
         """Redacted, shortened, and without what a terminal obeys."""
-        text = redact(clean(text, TEXT_LIMIT))
+        text = redact_all(clean(text, TEXT_LIMIT))
         for home in {str(self.home), json.dumps(str(self.home))[1:-1]} - {"/"}:
             text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text)
         self.files[name] = text if text.endswith("\n") else f"{text}\n"
@@ -91,7 +91,7 @@ class Bundle:
             make()
         except (LoradError, OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else error
-            self.left_out.append(redact(f"{name}: {why}."))
+            self.left_out.append(redact_all(f"{name}: {why}."))
 
     def without_words(self, text: str) -> str:
         """A line of the history without what was set for captions and prompts."""

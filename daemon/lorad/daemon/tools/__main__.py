@@ -10,8 +10,9 @@ from pathlib import Path
 
 from msgspec import to_builtins
 
-from lorad.shared.clean import clean_line, redact
+from lorad.shared.clean import clean_line
 from lorad.shared.errors import LoradError, TrainingNotInstalled, Unforeseen
+from lorad.shared.redact import redact
 
 
 def main() -> int:

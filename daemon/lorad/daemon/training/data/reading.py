@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from lorad.shared.clean import redact
+from lorad.shared.redact import redact
 
 CAPTION_LIMIT = 64 << 10
 """Characters of a caption; no text encoder reads a hundredth of it."""

@@ -10,6 +10,7 @@ import pytest
 from cli.conftest import Lorad, home, lorad, work  # noqa: F401 - fixtures
 from support import Daemon, eventually, small_recipe
 
+from lorad.daemon.database import VERSION
 from lorad.shared.messages import PauseJob
 
 pytestmark = pytest.mark.usefixtures("work")
@@ -45,7 +46,7 @@ def test_a_daemon_at_work_and_what_is_wrong_around_it(
         daemon.wait_state(job.id, "paused")
         found = checks(lorad, 0)
         assert "answers (pid" in found["daemon"]["text"]
-        assert found["queue"]["text"] == "Its database is sound (version 3)."
+        assert found["queue"]["text"] == f"Its database is sound (version {VERSION})."
         assert "whole to the last byte" in found["checkpoints"]["text"]
         weights = next(Path(daemon.job(job.id).folder).glob("checkpoint-*/*.safetensors"))
         weights.write_bytes(weights.read_bytes()[:-1] + b"?")

@@ -102,6 +102,6 @@ def test_every_name_of_the_table_is_somewhere_in_the_code() -> None:
     for name in POINTS:
         group, _, place = name.rpartition(".")
         # write_atomically is given the first half.
-        wanted = f'"{group}")' if place in ("aside", "placed") else f'"{name}"'
+        wanted = f'"{group}"' if place in ("aside", "placed") else f'"{name}"'
         assert wanted in code, name
     assert RUN.keys().isdisjoint(DAEMON)

@@ -81,7 +81,7 @@ class Bundle:
             text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text)
         self.files[name] = text if text.endswith("\n") else f"{text}\n"
 
-    def put_json(self, name: str, **fields: Any) -> None:
+    def put_json(self, name: str, /, **fields: Any) -> None:
         """As the verbs print it."""
         self.put(name, _json.document(**fields))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from support import Daemon, eventually
 
-from lorad.shared.messages import AddJob, CancelJob, GetHealth, GetStatus, SetPriority
+from lorad.shared.messages import AddJob, Batch, CancelJob, GetHealth, GetStatus, SetPriority
 
 LISTEN = """
 import os, sys
@@ -70,8 +70,9 @@ def test_what_it_missed_is_asked_for(daemon: Daemon, tmp_path: Path) -> None:
     waited, other = client.ask(request).job.id, client.ask(request).job.id
 
     def flood(count: int) -> None:
-        for number in range(count):
-            client.ask(SetPriority(id=other, priority=number % 7 + 1), timeout=5)
+        # At once: who was stopped for long takes that for a silence, and asks.
+        changes = [SetPriority(id=other, priority=number % 7 + 1) for number in range(count)]
+        client.ask(Batch(requests=changes), timeout=20)
 
     waiter = subprocess.Popen(
         [sys.executable, "-m", "lorad.tui", "wait", str(waited)], env=daemon.env,

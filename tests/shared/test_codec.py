@@ -89,6 +89,8 @@ def nested(depth: int) -> bytes:
         [b"x", b"y", b"z"],
         [codec.encode(GetMetrics(id=1))[0], b"\xff"],
         [codec.encode(GetMetrics(id=1))[0], nested(100_000)],
+        # An unknown field of a header is passed over, however deep it is.
+        [b"\x82\xa4kind\xa1x\xa1u" + nested(100_000), codec.encode(GetMetrics(id=1))[1]],
         [nested(100_000), codec.encode(GetMetrics(id=1))[1]],
         [codec.encode(GetMetrics(id=1))[0], msgspec.msgpack.encode({"type": "get_all"})],
         [

@@ -10,9 +10,6 @@ A `Client` and its `Watch`es belong to one thread: ZeroMQ's sockets are not to b
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -28,7 +25,6 @@ from lorad.shared.errors import (
     DaemonSilent,
     NoAnswerOverTcp,
     RequestRefused,
-    UnknownJob,
 )
 from lorad.shared.jobs import Ended, Job
 from lorad.shared.messages import (
@@ -83,6 +79,7 @@ from lorad.shared.messages import (
     WhyJob,
     job_topic,
 )
+from lorad.shared.person import find_job, person
 from lorad.shared.watch import Heard, Watch
 
 
@@ -301,7 +298,7 @@ class Client:
         Raises:
             UnknownJob: there is none of that number.
         """
-        return _find(self.ask(GetStatus()), job_id)
+        return find_job(self.ask(GetStatus()), job_id)
 
     def follow(self, job_id: int, *topics: str) -> Iterator[Heard | Job]:
         """The job as it is now, then each event on `topics` and each change of it as a `Job`.
@@ -315,7 +312,7 @@ class Client:
         try:
             early = watch.wait_attached(self.home.patience)
             status = self.ask(GetStatus())
-            job = _find(status, job_id)
+            job = find_job(status, job_id)
             # What was said before the snapshot is in it.
             early = [h for h in early if h.header.seq > status.heads.get(h.topic, 0)]
             head = status.heads.get(QUEUE_TOPIC, 0)
@@ -369,19 +366,3 @@ class Client:
             points += more
             step = more[-1].step
         return points
-
-
-def person() -> str:
-    """Who sits here, as the queue's history names them: `anna@box`."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in some containers
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
-
-
-def _find(status: Status, job_id: int) -> Job:
-    for job in status.jobs:
-        if job.id == job_id:
-            return job
-    raise UnknownJob(id=job_id)

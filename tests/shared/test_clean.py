@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
+from hostile_text import OBEYED, TEXTS
 
 from lorad.shared.clean import clean, clean_line
 
@@ -16,6 +19,25 @@ def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
     assert not any(c in cleaned for c in "\u202e\u2066\u2028\ud800\ue000")
     assert cleaned.startswith("a")
     assert cleaned.endswith("b")
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(TEXTS) >= 300
+    assert all("PWN" in text for text in TEXTS)
+    assert any(ord(char) > 0xFFFF for text in TEXTS for char in text)
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=ascii)
+def test_nothing_hostile_is_left_but_its_letters(text: str) -> None:
+    for shown in (clean(text), clean_line(text)):
+        hidden = {"Cc", "Cf", "Zl", "Zp", "Co", "Cs"}
+        left = {char for char in shown if unicodedata.category(char) in hidden}
+        assert not left - {"\n", "\t", "\u200c", "\u200d"}
+        assert "PWN" in shown
+        assert not any(one in shown for one in OBEYED)
+        marks = "".join("m" if unicodedata.combining(char) else " " for char in shown)
+        assert "mmmm" not in marks, "no tower of marks"
+    assert not {*"\n\t"} & {*clean_line(text)}
 
 
 def test_ordinary_text_stays() -> None:

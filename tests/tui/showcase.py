@@ -5,6 +5,7 @@ As a program it is the dashboard on these data: `python tests/tui/showcase.py [h
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import time
@@ -73,6 +74,8 @@ NOW = 1_700_000_000.0
 """When it is: 14 November 2023, 22:13:20 UTC."""
 GIB = 1 << 30
 STEPS = 600
+SOME = 4
+"""Hostile texts at once."""
 LONG = "a name that is longer than any column has room for and goes on and on to the very end"
 
 
@@ -80,11 +83,20 @@ class Words:
     """What others say. Each call gives what is said there, or what must do no harm instead."""
 
     def __init__(self, hostile: str = "") -> None:
-        self.hostile = hostile
+        self._texts = json.loads(hostile) if hostile.startswith("[") else [hostile]
+        self._next = 0
+
+    @property
+    def hostile(self) -> str:
+        """The texts take turns, a few at a time, so that each comes first somewhere."""
+        few = [self._texts[(self._next + at) % len(self._texts)] for at in range(SOME)]
+        self._next += SOME
+        return " ".join(few) if len(self._texts) > 1 else self._texts[0]
 
     def __call__(self, text: str) -> str:
         """The text; on the hostile scene with all of that in it."""
-        return f"{self.hostile} {text} {self.hostile}" if self.hostile else text
+        hostile = self.hostile
+        return f"{hostile} {text} {hostile}" if hostile else text
 
 
 def on(*cards: int) -> Process:

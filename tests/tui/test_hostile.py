@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import io
+import json
 import os
 import re
 import sys
@@ -17,9 +18,11 @@ from pathlib import Path
 
 import pytest
 import zmq
+from hostile_text import OBEYED, TEXTS
+from msgspec.structs import replace
 from support import eventually
 from terminal import Terminal
-from tui.showcase import Showcase, daemon
+from tui.showcase import SOME, Showcase, daemon
 
 from lorad.daemon.loglines import read_lines
 from lorad.shared import codec
@@ -37,6 +40,7 @@ from lorad.shared.messages import (
     GetNotes,
     GetSamples,
     GetStatus,
+    Happening,
     Happenings,
     Hello,
     ListFiles,
@@ -66,6 +70,12 @@ MARKUP = (
     "PWN\u2028PWN", "{PWN}", "%s", "\U0001f468\u200d\U0001f469\u200d\U0001f467",
 )  # fmt: skip
 HOSTILE = " ".join((*SEQUENCES, *MARKUP))
+FOREIGN = tuple(
+    one
+    for one in OBEYED
+    if one[:3] != "PWN" and not re.match(r"\x1b(\[[\d;?]*[mHhlKJ]|[78=>])", one)
+)
+"""Those that are not ours by chance: we colour, move and erase too."""
 NEVER = {"Cc", "Cf", "Zl", "Zp", "Co", "Cs"}
 """Categories: controls, and what reorders, hides or breaks lines."""
 JOINERS = {"\u200d", "\u200c", "\ufe0f"}
@@ -76,7 +86,7 @@ OURS = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[78=>]|\]22;[a-z-]*\x07)")
 def check(data: bytes) -> None:
     """What reached the terminal is text, and sequences that carry none."""
     text = data.decode()  # a byte above 0x7f alone may be a C1 control
-    found = {one: text.index(one) for one in SEQUENCES[:-1] if one in text}
+    found = {one: text.index(one) for one in (*SEQUENCES[:-1], *FOREIGN) if one in text}
     assert not found, {one: text[max(0, at - 200) : at + 40] for one, at in found.items()}
     assert "\x1b[2J" not in text.split("Queue", 1)[-1].rsplit("\x1b[?1049l", 1)[0]
     rest = OURS.sub("", text)
@@ -107,7 +117,20 @@ WALK = (
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 def test_no_screen_hands_on_what_others_wrote(size: tuple[int, int], tmp_path: Path) -> None:
-    (tmp_path / "hostile").write_bytes(HOSTILE.encode())
+    walk_through(HOSTILE, size, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "turn", [0, *(pytest.param(turn, marks=pytest.mark.proof) for turn in range(1, SOME))]
+)
+def test_no_screen_hands_on_any_of_three_hundred_texts(turn: int, tmp_path: Path) -> None:
+    """In each widget some of them; in the long form each of them first in one of its turns."""
+    texts = json.dumps([*TEXTS[turn:], *TEXTS[:turn]])
+    walk_through(texts, (120, 40), tmp_path)
+
+
+def walk_through(hostile: str, size: tuple[int, int], tmp_path: Path) -> None:
+    (tmp_path / "hostile").write_text(hostile)
     for number, name in enumerate((*SEQUENCES, *MARKUP)):
         (tmp_path / f"{number}{name.replace('/', '')}"[:60]).mkdir()
     command = ["env", "-u", "NO_COLOR", "-C", str(tmp_path), "TZ=UTC", sys.executable]
@@ -249,3 +272,68 @@ def test_no_verb_hands_on_what_others_wrote(verb: str, stub: Stub) -> None:
         assert "Traceback" not in shown.text
         assert code in (0, 1), (code, shown.text)
         assert "PWN" in shown.text, shown.text
+
+
+# -- all of them, by every verb that lists something -------------------------------------------
+
+
+class Crowd(Stub):
+    """A daemon with as many jobs, pictures, lines and happenings as there are hostile texts."""
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home)
+        self.show.log = "\n".join(TEXTS)
+        home.daemon_log.write_bytes("\n".join(TEXTS).encode("utf-8", "replace"))
+
+    def reply(self, request: AnyRequest) -> AnyReply:
+        show = self.show
+        if isinstance(request, GetStatus):
+            jobs = [one for job in show.status_reply.jobs for one in [job] if one.id == 3]
+            named = [replace(jobs[0], id=at, name=text) for at, text in enumerate(TEXTS, 1)]
+            return replace(show.status_reply, jobs=named)
+        if isinstance(request, GetSamples):
+            one = show.pictures[0]
+            return Samples(pictures=[replace(one, index=n, prompt=t) for n, t in enumerate(TEXTS)])
+        if isinstance(request, GetNews) and request.after < len(TEXTS):
+            return Happenings(happenings=[told(n, t) for n, t in enumerate(TEXTS, 1)], head=9999)
+        if isinstance(request, GetNotes):
+            return Notes(notes=[Note(step=3, kind="plan", text=t, time=1.0) for t in TEXTS])
+        if isinstance(request, ListFiles):
+            names = [FileInfo(name=t.replace("/", ""), size=9, modified_ns=1) for t in TEXTS]
+            return Files(folder="/out", files=names)
+        return super().reply(request)
+
+
+def told(number: int, text: str) -> Happening:
+    return Happening(
+        number=number, time=1.0, id=3, name=text, before="running", after="running",
+        event="plan", text=text, actor=text,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
+    folder = tmp_path_factory.mktemp("crowd")
+    running = Crowd(Home(folder, folder, folder / "cache"))
+    yield running
+    running.stop()
+
+
+LISTS = {
+    "status": 1, "status --json": 1, "log 3 -n 9999": 1, "log 3 --grep PWN": 1,
+    "log --daemon -n 9999": 1, "history -n 9999": 2, "history 3 -n 9999": 2, "samples 3": 1,
+    "get 3 --list": 1,
+}  # fmt: skip
+"""And how often each text is in what is said, at least."""
+
+
+@pytest.mark.parametrize("verb", LISTS)
+def test_no_list_hands_on_any_of_three_hundred_texts(verb: str, crowd: Crowd) -> None:
+    home = {**os.environ, "LORAD_HOME": str(crowd.home.folder)}
+    with Terminal([LORAD, *verb.split()], home, 200, 50) as shown:
+        code = shown.process.wait(60)
+        shown.reader.join(10)
+        check(shown.data)
+        assert "Traceback" not in shown.text
+        assert code == 0, (code, shown.text[-3000:])
+        assert shown.data.count(b"PWN") >= LISTS[verb] * len(TEXTS), shown.text[-3000:]

@@ -9,15 +9,19 @@ import re
 
 from lorad.shared.redact import redact
 
-# C0 but tab and newline, DEL, C1, bidi controls, line and paragraph separators, private use,
-# lone surrogates: each can move the cursor, write the clipboard, reorder or hide text.
+# C0 but tab and newline, DEL, C1, bidi controls, line and paragraph separators, private use, lone
+# surrogates, what has no width (but the joiners, which emoji and scripts need), tags: each can move
+# the cursor, write the clipboard, reorder or hide text.
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
-    "\ud800-\udfff\ue000-\uf8ff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u070f\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\ue000-\uf8ff\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U0010ffff]"
 )
-_MARKS = re.compile(
-    "([\u0300-\u036f\u0483-\u0489\u20d0-\u20ff]{3})[\u0300-\u036f\u0483-\u0489\u20d0-\u20ff]+"
+_MARK = (
+    "[\u0300-\u036f\u0483-\u0489\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u0e47-\u0e4e"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 )
+_MARKS = re.compile(f"({_MARK}{{3}}){_MARK}+")
 
 
 def clean(text: str, limit: int = 4096) -> str:

@@ -114,7 +114,9 @@ def test_one_refusal_takes_all_back(
     assert len(list((tmp_path / "output").iterdir())) == 2, "nor is a folder left behind"
     # What was read of a recipe meanwhile is forgotten, too: it has 0.5 already.
     client.ask(SetJob(id=jobs[0].id, changes={"learning_rate": "0.5"}))
-    assert client.ask(GetNews()).happenings == lines
+    *told, refused_line = client.ask(GetNews()).happenings
+    assert told == lines
+    assert refused_line.event == "refused"
 
 
 # -- who and when -------------------------------------------------------------------------------

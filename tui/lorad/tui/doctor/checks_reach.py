@@ -55,8 +55,10 @@ def check_troubles(facts: DaemonFacts) -> Line | None:
         return None
     if not facts.troubles:
         return ok("complaints", "The daemon has logged no warning and no error.")
-    last = clean_line(facts.troubles[-1], 300)
-    return warning("complaints", f"The daemon's last one: {last}", "`lorad health` has the others.")
+    last = clean_line(facts.troubles[-1], 300).rstrip(".")
+    return warning(
+        "complaints", f"The newest in the daemon's log: {last}.", "`lorad health` has the others."
+    )
 
 
 def check_terminal(facts: Terminal) -> Line:

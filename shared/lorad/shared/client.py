@@ -10,6 +10,7 @@ A `Client` and its `Watch`es belong to one thread: ZeroMQ's sockets are not to b
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Iterator

@@ -26,7 +26,7 @@ from lorad.daemon.replay import check_log
 from lorad.daemon.rows import NewJob
 from lorad.daemon.store import Store
 from lorad.shared.errors import HomeOnNetwork, StoreBusy, StoreFull, StoreReadable, StoreUnreadable
-from lorad.shared.messages import GetStatus, Removed
+from lorad.shared.messages import GetStatus, Point, Removed
 from lorad.shared.recipe import parse_recipe
 
 DATABASES = Path(__file__).parent / "databases"
@@ -57,6 +57,12 @@ def small_store(path: Path, jobs: int = 40) -> None:
         store.add(
             NewJob(parse_recipe(TEXT), TEXT, Path("/r"), True, 0), "me", lambda id: Path("/o")
         )
+    points = [
+        Point(step=step, time=1.0, loss=0.5, learning_rate=1e-3, grad_norm=1.0,
+              images_per_second=2.0)
+        for step in range(1, 4000)
+    ]  # fmt: skip
+    store.add_points(1, points)
     store.close()
 
 
@@ -119,7 +125,14 @@ def tear_pages(path: Path) -> None:
             file.write(chance.randbytes(64))
 
 
-DAMAGES = [cut, zero_a_page, tear_pages]
+def tear_a_leaf(path: Path) -> None:
+    """Far from all that a daemon reads when it starts: only who looks at every page sees it."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 4096 // 2 * 4096)
+        file.write(b"\xff" * 64)
+
+
+DAMAGES = [cut, zero_a_page, tear_pages, tear_a_leaf]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

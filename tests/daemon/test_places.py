@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 
 from lorad.daemon.replay import check_log
 from lorad.daemon.rows import Attempt
-from lorad.daemon.supervisor import Supervisor
+from lorad.daemon.supervisor import Supervisor, birth
 from lorad.shared.endpoints import Home
+from lorad.shared.jobs import Process
 from lorad.shared.messages import (
     AddGroup,
     AddJob,
@@ -97,4 +99,14 @@ def test_the_end_of_an_earlier_process_is_not_the_end_of_the_job(tmp_path: Path)
     supervisor.kill(7)
     assert supervisor.gone(second) == 7
     assert "SIGKILL" in supervisor.last_words(7)
+    supervisor.close()
+
+
+def test_a_process_that_has_the_number_of_an_old_one_is_not_taken_for_it(tmp_path: Path) -> None:
+    supervisor = Supervisor(Home(tmp_path, tmp_path, tmp_path / "cache"), 0o022)
+    ours = birth(os.getpid())
+    assert ours is not None
+    assert not supervisor.watch(7, Process(pid=os.getpid(), birth=f"another boot/{ours}"))
+    assert not supervisor.descriptors
+    assert supervisor.watch(7, Process(pid=os.getpid(), birth=ours))
     supervisor.close()

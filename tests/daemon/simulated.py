@@ -12,7 +12,7 @@ import itertools
 import random
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import pytest
 from lorad.daemon import service as services
 from lorad.daemon.journal import Journal, journal_path
 from lorad.daemon.rows import Attempt
+from lorad.daemon.server import Peer
 from lorad.daemon.service import Service, kept_alive
 from lorad.daemon.telemetry import NoCards
 from lorad.shared import codec
@@ -143,6 +144,7 @@ class Wires:
 
     def __init__(self, home: Home) -> None:
         self.control, self.events, self.runs = Wire(), Wire(), Wire()
+        self.most = 100
 
     def close(self) -> None:
         """Nothing is open."""
@@ -217,7 +219,7 @@ class Processes:
     def descriptors(self) -> dict[int, int]:
         return {descriptor: run.job_id for descriptor, run in self.watched.items()}
 
-    def spawn(self, attempt: Attempt, gpus: tuple[str, ...]) -> Process:
+    def spawn(self, attempt: Attempt, gpus: tuple[str, ...], named: Mapping[str, str]) -> Process:
         run = self.machine.new_run(attempt)
         self._watch(run)
         return run.process
@@ -414,7 +416,7 @@ class Machine:
         assert self.service is not None
         with self.mortal():
             frames = codec.encode(request, id=command, epoch=epoch)
-            self.service._answer(b"client", frames)
+            self.service._answer(Peer(self.service.sockets.control, b"client"), frames)
             ((_, *answer),) = self.service.sockets.control.take()
             header, reply = codec.decode(answer, codec.replies)
             assert header.id == command

@@ -187,11 +187,14 @@ def test_nobody_starts_on_a_card_that_is_lost() -> None:
     now = Now(jobs=[job], gpus=[gpu(0, lost)], needs={1: Need()})
     assert decide(now) == [], "nor on the CPU in its place"
     said = held_back(job, Board(now), TERMS)
-    assert said == f"Job 1 waits for a card that works. GPU 0: {lost}."
+    assert said is not None
+    assert said.sentence == f"Job 1 waits for a card that works. GPU 0: {lost}."
     named = queued(gpus=("GPU-0",))
     now = Now(jobs=[named], gpus=[gpu(0, lost), gpu(1)], needs={1: Need()})
     assert decide(now) == []
-    assert "reboot the box" in held_back(named, Board(now), TERMS)
+    said = held_back(named, Board(now), TERMS)
+    assert said is not None
+    assert "reboot the box" in said.sentence
 
 
 # -- a real daemon ---------------------------------------------------------------------------------
@@ -288,8 +291,9 @@ def test_a_run_waits_where_no_card_is_left(
     why = client.ask(WhyJob(id=job.id)).sentence
     assert "waits for a card that works" in why
     assert "nvidia-smi --gpu-reset -i 0" in why
+    (Path(job.folder) / "break").unlink()
     fail()
-    daemon.wait_state(job.id, "running")  # it was reset
+    daemon.wait_state(job.id, "done")  # it was reset
 
 
 def test_errors_of_a_card_are_told_from_others() -> None:

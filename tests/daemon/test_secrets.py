@@ -213,7 +213,7 @@ def test_other_words_stay(text: str) -> None:
 
 
 def test_the_environments_own_secrets_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lorad.shared import clean as module
+    from lorad.shared import redact as module
 
     given = {"MY_API_KEY": GIVEN, "HF_TOKEN_PATH": "/home/somebody/tokens", "LORAD_TOKEN": "y" * 20}
     for name, value in given.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import io
 import logging
 import os
@@ -12,6 +11,7 @@ import traceback
 from pathlib import Path
 from typing import BinaryIO, Literal, TextIO
 
+from lorad.daemon import stacks
 from lorad.daemon.uplink import Identity, Uplink
 from lorad.shared import failpoints
 from lorad.shared.errors import (
@@ -42,10 +42,7 @@ def main() -> int:
         print(error, flush=True)
         return error.exit_code
     folder = Path(os.environ["LORAD_RUN_FOLDER"])
-    # Where all threads stand, asked for by the daemon before it ends a run that hangs. Written by
-    # the signal's handler itself, so no thread must be able to run.
-    stacks = (folder / "stacks.txt").open("a")
-    faulthandler.register(signal.SIGUSR1, stacks)
+    stacks.answer(folder)
     uplink = Uplink(
         Identity(
             job_id=int(os.environ["LORAD_JOB_ID"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import faulthandler
 import logging
 import os
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from lorad.daemon import stacks
 from lorad.shared.errors import LoradError
 from lorad.shared.messages import AnyReport, Assignment, Order, Wanted
 
@@ -39,7 +39,7 @@ def main() -> None:
     """Take the task from the parent, and train with it until it ends or is gone."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a dead run leaves no orphans
     if folder := os.environ.get("LORAD_RUN_FOLDER"):  # as the run's own, for one that hangs
-        faulthandler.register(signal.SIGUSR1, (Path(folder) / "stacks.txt").open("a"))
+        stacks.answer(Path(folder))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the run decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(

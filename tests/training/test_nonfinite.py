@@ -152,8 +152,11 @@ def test_other_optimisers_take_none_in_either(
     optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = recipe(tmp_path)
-    text = path.read_text().replace("ema_decay = 0.9", 'lr_scheduler = "constant"')
-    path.write_text(text + f'[optimizer]\ntype = "{optimizer}"\n')
+    text = path.read_text().replace("ema_decay = 0.9", "ema_decay = 0")
+    if optimizer == "prodigy":
+        text = text.replace("learning_rate = 1e-3", "learning_rate = 1.0")
+    more = f'[optimizer]\ntype = "{optimizer}"\n[schedule]\nlr_scheduler = "constant"\n'
+    path.write_text(text + more)
     with monkeypatch.context() as patch:
         in_the_gradients(patch, math.inf, lambda now: now in (2, 5))
         assert run(path, tmp_path / "out", Line()) == "done"

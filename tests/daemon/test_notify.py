@@ -71,7 +71,7 @@ def test_a_loop_that_hangs_falls_silent(tmp_path: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         os.mkfifo(log)
         client = daemon.client()
-        client.send(GetLogLines(id=job.id, offset=0), "x", client.daemon.epoch)
+        client.send(GetLogLines(id=job.id, offset=-1, back=True), "x", client.daemon.epoch)
         heard = [manager.hear(5.0)]  # it spoke every second; what it said before may still wait
         while heard[-1] and len(heard) < 15:
             heard.append(manager.hear(5.0))

@@ -146,6 +146,10 @@ class Wires:
         self.control, self.events, self.runs = Wire(), Wire(), Wire()
         self.most = 100
 
+    def send_multipart(self, frames: list[bytes], flags: int = 0) -> None:
+        """An event."""
+        self.events.send_multipart(frames, flags)
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -293,7 +293,7 @@ def test_a_run_waits_where_no_card_is_left(
     assert "nvidia-smi --gpu-reset -i 0" in why
     (Path(job.folder) / "break").unlink()
     fail()
-    daemon.wait_state(job.id, "done")  # it was reset
+    daemon.wait_state(job.id, "running")  # it was reset
 
 
 def test_errors_of_a_card_are_told_from_others() -> None:

@@ -48,6 +48,8 @@ guidance_scale = 4.0
 """
 
 
+SOAK = int(os.environ.get("LORAD_SOAK", "1"))
+"""How often the counts of `make proof` are taken; `make soak` says more."""
 PATIENCE = 60.0
 """Seconds; a shorter limit would only fail where the machine is busy."""
 

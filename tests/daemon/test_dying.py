@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import Daemon, eventually
+from support import SOAK, Daemon, eventually
 
 from lorad.daemon.replay import check_log
 from lorad.daemon.store import Store
@@ -40,7 +40,6 @@ from lorad.shared.messages import (
 from .scripted import RECIPE, Make, add
 
 SEED = 20261123
-SOAK = int(os.environ.get("LORAD_SOAK", "1"))
 KILLS = (5, 50 * SOAK)
 STARTS = (10, 200 * SOAK)
 """Daemons that want a home that has one, or that another one wants in the same moment."""
@@ -65,9 +64,11 @@ def train(task, line, looking=None):
         if line.wanted != "run":
             return EndReport(outcome="yielded")
         step += 1
+        line.report(point(step))
+        line.settle()  # as before a real checkpoint: nobody would tell of this step again
         with open(steps, "a") as file:
             file.write(f"{os.getpid()} {step}\\n")
-        line.report(point(step), SavedReport(step=step))
+        line.report(SavedReport(step=step))
         time.sleep(PAUSE)
     line.report(FinishReport())
     return EndReport(outcome="done")

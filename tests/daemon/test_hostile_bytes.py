@@ -6,7 +6,6 @@ Seeds are printed; LORAD_SOAK multiplies the counts of the long form.
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import socket
 import threading
@@ -20,7 +19,7 @@ import psutil
 import pytest
 import zmq
 from shared.test_codec import CASES, example
-from support import Daemon, eventually
+from support import SOAK, Daemon, eventually
 
 from lorad.shared import codec
 from lorad.shared.client import Client
@@ -198,7 +197,7 @@ def test_malformed_messages_are_answered_with_a_sentence(daemon: Daemon, tmp_pat
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
 def test_malformed_messages_many(daemon: Daemon, tmp_path: Path) -> None:
-    assault(daemon, tmp_path, PROOF * int(os.environ.get("LORAD_SOAK", "1")))
+    assault(daemon, tmp_path, PROOF * SOAK)
 
 
 def test_no_request_that_can_be_read_breaks_a_handler(daemon: Daemon) -> None:
@@ -234,7 +233,7 @@ def test_raw_junk_and_half_handshakes(daemon: Daemon, name: str) -> None:
 @pytest.mark.proof
 @pytest.mark.timeout(1800)
 def test_ten_thousand_half_handshakes(daemon: Daemon) -> None:
-    for _ in range(25 * int(os.environ.get("LORAD_SOAK", "1"))):
+    for _ in range(25 * SOAK):
         knock_often(daemon, "control.sock", 400)
 
 

@@ -7,7 +7,6 @@ nobody was told, clients that repeat: the model knows of none of that, since it 
 from __future__ import annotations
 
 import copy
-import os
 import sqlite3
 import tempfile
 from collections import Counter
@@ -28,6 +27,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support import SOAK
 
 from lorad.daemon.handlers.steering import MoveJob, SetPriority
 from lorad.daemon.replay import check_log
@@ -68,7 +68,7 @@ from .simulated import FAULTS, FAULTY, Machine, Run
 SEED = 20261123
 QUICK = (12, 40)
 """Histories, and steps of each."""
-PROOF = (200 * int(os.environ.get("LORAD_SOAK", "1")), 50)
+PROOF = (200 * SOAK, 50)
 RECIPE = 'name = "a"\n[data]\npath = "p"\n'
 ACTIVE = ("starting", "running", "held", "pausing", "finishing")
 VERBS: dict[str, Any] = {

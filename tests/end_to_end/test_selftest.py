@@ -11,13 +11,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import eventually
+from support import SOAK, eventually
 
 from lorad.daemon.tools.outcome import Outcome
 from lorad.daemon.tools.selftest import Kill, SelfTest, compared, readable
 from lorad.shared.jobs import Job
 
-SOAK = int(os.environ.get("LORAD_SOAK", "1"))
 RUNS, A_RUN = 5 * SOAK, 5
 
 

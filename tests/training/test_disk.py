@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import small_recipe
+from support import SOAK, small_recipe
 
 from lorad.daemon.training.checkpoint import MANIFEST, Checkpoints, fault
 from lorad.shared import failpoints
@@ -27,7 +27,6 @@ from lorad.shared.messages import NoteReport, PointReport, ValidationReport
 from .runs import Line, run, weights
 from .writer import export, state, tensors
 
-SOAK = int(os.environ.get("LORAD_SOAK", "1"))
 SEED = 20261
 KILLS_QUICK, KILLS = 10, 200 * SOAK
 FLIPS_QUICK, FLIPS = 100, 2000 * SOAK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from support import small_recipe
+from support import SOAK, small_recipe
 
 from lorad.daemon.training import step
 from lorad.daemon.training.data.dataset import Batch
@@ -143,7 +142,7 @@ def test_out_of_memory_at_some_points(
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
 def test_out_of_memory_at_fifty_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number, (at, after) in enumerate(points(PROOF * int(os.environ.get("LORAD_SOAK", "1")))):
+    for number, (at, after) in enumerate(points(PROOF * SOAK)):
         check(tmp_path / str(number), monkeypatch, (at,), after)
 
 

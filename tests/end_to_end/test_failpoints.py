@@ -158,7 +158,7 @@ def test_a_journal_that_cannot_be_written_loses_no_report(walk: Walk, fault: str
 def test_what_is_stored_needs_no_journal(walk: Walk) -> None:
     job = walk.daemon.wait_state(walk.daemon.add(walk.recipe).id, "done")
     folder = walk.daemon.home.run_folder(job.id)
-    eventually(lambda: [path.name for path in folder.iterdir()] == ["log.txt"])
+    eventually(lambda: {path.name for path in folder.iterdir()} == {"log.txt", "stacks.txt"})
 
 
 @pytest.mark.parametrize(

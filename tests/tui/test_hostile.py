@@ -136,7 +136,7 @@ def walk_through(hostile: str, size: tuple[int, int], tmp_path: Path) -> None:
     command = ["env", "-u", "NO_COLOR", "-C", str(tmp_path), "TZ=UTC", sys.executable]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with Terminal([*command, str(SHOWCASE), "hostile"], environment, *size) as shown:
-        eventually(lambda: "Queue" in shown.text and "img/s" in shown.text, 60)
+        eventually(lambda: "Queue" in shown.text and "state" in shown.text, 60)
         for number, (keys, text) in enumerate(WALK):
             before = len(shown.data)
             shown.send(keys)

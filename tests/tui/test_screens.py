@@ -108,7 +108,7 @@ def test_news_arrive_while_one_looks() -> None:
         shown.append(text_of(pilot.app))  # type: ignore[arg-type]
 
     drive(link, act)
-    assert "0.123 · step 4" in shown[0]
+    assert "step 4 · raw 0.123" in shown[0]
     assert "new" in shown[0]
 
 

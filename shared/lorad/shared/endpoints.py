@@ -220,7 +220,12 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _sockets(folder: Path) -> Path:
     """The folder itself, unless a socket in it would exceed what the kernel takes."""
-    if len(os.fsencode(folder / "control.sock")) <= IPC_PATH_MAX:
-        return folder
     short = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
-    return Path(tempfile.gettempdir()) / f"lorad-{os.getuid()}-{short}"
+    name = f"lorad-{os.getuid()}-{short}"
+    # What TMPDIR names may be as long as the folder is.
+    tried = (folder, Path(tempfile.gettempdir()) / name)
+    return next((one for one in tried if _fits(one)), Path("/tmp") / name)
+
+
+def _fits(folder: Path) -> bool:
+    return len(os.fsencode(folder / "control.sock")) <= IPC_PATH_MAX

@@ -98,7 +98,7 @@ FAULTS: list[tuple[Line | None, Verdict, str]] = [
     (reach.check_daemon(DaemonFacts(pid=7, version="0.0.9"), "0.1.0"), "warning", "is 0.1.0"),
     (reach.check_daemon(DaemonFacts(pid=7, refusal="It is silent."), "0.1.0"), "wrong", "7 holds"),
     (reach.check_daemon(DaemonFacts(where="far", refusal="No way."), "0.1.0"), "wrong", "No way."),
-    (reach.check_troubles(DaemonFacts(version="1", troubles=("A.", "B."))), "warning", "one: B."),
+    (reach.check_troubles(DaemonFacts(version="1", troubles=("A.", "B."))), "warning", "log: B."),
     (reach.check_terminal(Terminal(tty=False)), "ok", "none"),
     (reach.check_terminal(Terminal(term="dumb")), "wrong", "export TERM"),
     (reach.check_terminal(Terminal(encoding="ANSI_X3.4-1968")), "warning", "LC_ALL"),

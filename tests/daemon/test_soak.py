@@ -15,10 +15,11 @@ from support import SOAK, Daemon, eventually
 
 from lorad.daemon.replay import check_log
 from lorad.daemon.store import Store
+from lorad.shared.client import Client
 from lorad.shared.jobs import Done, Ended, Job
-from lorad.shared.messages import GetMetrics, GetStatus, RemoveJob
+from lorad.shared.messages import AddJob, GetMetrics, GetStatus, RemoveJob
 
-from .scripted import Make, add
+from .scripted import RECIPE, Make
 from .test_dying import QUICKLY, STEPS, ours, steps
 
 SEED = 20261124
@@ -52,29 +53,30 @@ class Tally:
         return statistics.median(values[-third:]) - statistics.median(values[third : 2 * third])
 
 
-def take(daemon: Daemon, job: Job) -> None:
+def take(client: Client, job: Job) -> None:
     """See that a job took all its steps in order, each of which is known; forget it."""
     assert isinstance(job.status, Done), job.status
     assert [step for _, step in steps(job)] == list(range(1, STEPS + 1))
-    points = daemon.client().ask(GetMetrics(id=job.id)).points
+    points = client.ask(GetMetrics(id=job.id)).points
     assert [point.step for point in points] == list(range(1, STEPS + 1))
-    daemon.client().ask(RemoveJob(id=job.id))
+    client.ask(RemoveJob(id=job.id))
 
 
 def soak(daemon: Daemon, folder: Path, seconds: float) -> Tally:
-    chance, tally = random.Random(SEED), Tally()
+    chance, tally, client = random.Random(SEED), Tally(), daemon.client()
     assert daemon.process is not None
     process = psutil.Process(daemon.process.pid)
     end = time.monotonic() + seconds
     look = kill = 0.0
+    recipe = RECIPE.format(train="")
     while (now := time.monotonic()) < end:
-        jobs = daemon.client().ask(GetStatus()).jobs
+        jobs = client.ask(GetStatus()).jobs
         for job in jobs:
             if isinstance(job.status, Ended):
-                take(daemon, job)
+                take(client, job)
                 tally.done += 1
         if len(jobs) < WAITING:
-            add(daemon, folder)
+            client.ask(AddJob(recipe=recipe, folder=str(folder)))
         # One that is killed three times before it could save anything fails, as it should.
         running = [job.process.pid for job in jobs if job.state == "running" and job.process]
         if running and now > kill:
@@ -94,8 +96,9 @@ def soak(daemon: Daemon, folder: Path, seconds: float) -> Tally:
 def test_nothing_piles_up_and_nothing_is_lost(make: Make, tmp_path: Path) -> None:
     daemon = make(QUICKLY, LORAD_FAKE_GPUS="2")
     tally = soak(daemon, tmp_path, SECONDS)
-    for job in daemon.client().ask(GetStatus()).jobs:
-        take(daemon, daemon.wait_state(job.id, "done", timeout=300))
+    client = daemon.client()
+    for job in client.ask(GetStatus()).jobs:
+        take(client, daemon.wait_state(job.id, "done", timeout=300))
         tally.done += 1
     eventually(lambda: not ours(daemon), 20)
     memory, files = tally.growth(tally.memory), tally.growth(tally.files)

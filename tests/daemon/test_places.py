@@ -90,7 +90,7 @@ def test_the_end_of_an_earlier_process_is_not_the_end_of_the_job(tmp_path: Path)
     home = Home(tmp_path, tmp_path, tmp_path / "cache")
     supervisor = Supervisor(home, 0o022)
     for number in (1, 2):
-        supervisor.spawn(Attempt(7, number, "token", True, 0, False, None), ())
+        supervisor.spawn(Attempt(7, number, "token", True, 0, False, None), (), {})
         if number == 1:
             supervisor.kill(7)
     first, second = supervisor.descriptors

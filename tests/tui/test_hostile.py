@@ -264,14 +264,20 @@ VERBS = (
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_verb_hands_on_what_others_wrote(verb: str, stub: Stub) -> None:
+    code, shown = said(verb, stub, 120, 40)
+    assert code in (0, 1), (code, shown.text)
+    assert "PWN" in shown.text, shown.text
+
+
+def said(verb: str, stub: Stub, columns: int, rows: int) -> tuple[int, Terminal]:
+    """What a verb says in a terminal of that size; it is clean."""
     home = {**os.environ, "LORAD_HOME": str(stub.home.folder)}
-    with Terminal([LORAD, *verb.split()], home, 120, 40) as shown:
+    with Terminal([LORAD, *verb.split()], home, columns, rows) as shown:
         code = shown.process.wait(60)
         shown.reader.join(10)
-        check(shown.data)
-        assert "Traceback" not in shown.text
-        assert code in (0, 1), (code, shown.text)
-        assert "PWN" in shown.text, shown.text
+    check(shown.data)
+    assert "Traceback" not in shown.text
+    return code, shown
 
 
 # -- all of them, by every verb that lists something -------------------------------------------
@@ -329,11 +335,6 @@ LISTS = {
 
 @pytest.mark.parametrize("verb", LISTS)
 def test_no_list_hands_on_any_of_three_hundred_texts(verb: str, crowd: Crowd) -> None:
-    home = {**os.environ, "LORAD_HOME": str(crowd.home.folder)}
-    with Terminal([LORAD, *verb.split()], home, 200, 50) as shown:
-        code = shown.process.wait(60)
-        shown.reader.join(10)
-        check(shown.data)
-        assert "Traceback" not in shown.text
-        assert code == 0, (code, shown.text[-3000:])
-        assert shown.data.count(b"PWN") >= LISTS[verb] * len(TEXTS), shown.text[-3000:]
+    code, shown = said(verb, crowd, 200, 50)
+    assert code == 0, (code, shown.text[-3000:])
+    assert shown.data.count(b"PWN") >= LISTS[verb] * len(TEXTS), shown.text[-3000:]

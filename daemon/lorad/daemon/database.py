@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
+from lorad.daemon.disk import sync
 from lorad.shared import failpoints
 from lorad.shared.errors import StoreBusy, StoreFull, StoreReadable, StoreUnreadable
 
@@ -101,9 +101,9 @@ class Database:
         making = path.with_name(f"{path.name}.making")
         making.unlink(missing_ok=True)
         self._db.execute("VACUUM INTO ?", (str(making),))
-        _flush(making)  # SQLite leaves that to whoever wants a copy that outlives a power cut
+        sync(making)  # SQLite leaves that to whoever wants a copy that outlives a power cut
         making.rename(path)
-        _flush(path.parent)
+        sync(path.parent)
 
     def _run_script(self, name: str) -> None:
         script = files("lorad.daemon").joinpath(name).read_text()
@@ -188,19 +188,6 @@ def begin_anew(path: Path) -> Path | None:
     for ending in ("-wal", "-shm", ""):
         if (file := Path(f"{path}{ending}")).exists():
             file.rename(f"{aside}{ending}")
-    _flush(path.parent)
+    sync(path.parent)
     log.warning("the queue that could not be read is kept as %s", aside)
     return aside
-
-
-def _flush(path: Path) -> None:
-    """To the disk, file or folder.
-
-    Raises:
-        OSError: it did not take it.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

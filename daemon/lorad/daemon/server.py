@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from lorad.shared.codec import MAX_MESSAGE
 from lorad.shared.endpoints import Home
@@ -39,7 +37,6 @@ MOST_FILES = 65536
 LINGER_MS = 250
 ROUND = 64
 """Messages of one socket between two looks at all else that the loop does."""
-_names = itertools.count()
 
 
 def raise_file_limit() -> int:
@@ -53,15 +50,14 @@ def raise_file_limit() -> int:
 
 
 class Listener:
-    """A bound socket that knows how many are connected."""
+    """A bound socket, and what bounds it."""
 
     def __init__(
         self,
         context: zmq.Context[Any],
         kind: int,
         endpoint: str,
-        most: int,
-        prepare: Callable[[zmq.Socket[Any]], None] | None = None,
+        prepare: Callable[[zmq.Socket[Any]], None] = lambda socket: None,
     ) -> None:
         """Bind, for the owner alone; `prepare` sets what else the socket needs before.
 
@@ -69,18 +65,16 @@ class Listener:
             zmq.ZMQError: it cannot be bound there.
         """
         self.socket: zmq.Socket[Any] = context.socket(kind)
-        self._endpoint = endpoint
-        self._most = most
-        self._open: set[int] = set()  # the descriptors of its connections
         self._limit(kind)
-        if prepare is not None:
-            prepare(self.socket)
-        self.monitor = self._watch(context)
+        prepare(self.socket)
+        before = os.umask(0o077)
         try:
-            self._bind()
+            self.socket.bind(endpoint)
         except zmq.ZMQError:
             self.close()
             raise
+        finally:
+            os.umask(before)
 
     def _limit(self, kind: int) -> None:
         self.socket.linger = LINGER_MS
@@ -99,41 +93,8 @@ class Listener:
             self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
             self.socket.sndhwm = ANSWERS_WAITING
 
-    def _watch(self, context: zmq.Context[Any]) -> zmq.Socket[Any]:
-        """What says who comes and goes."""
-        name = f"inproc://connections-{next(_names)}"
-        self.socket.monitor(name, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
-        monitor: zmq.Socket[Any] = context.socket(zmq.PAIR)
-        # Without an end, or libzmq's own thread would wait for us when very many come at once.
-        monitor.rcvhwm = 0
-        monitor.connect(name)
-        return monitor
-
-    def _bind(self) -> None:
-        before = os.umask(0o077)
-        try:
-            self.socket.bind(self._endpoint)
-        finally:
-            os.umask(before)
-
-    def look(self) -> None:
-        """Count who came and went."""
-        while self.monitor.poll(0):
-            event = parse_monitor_message(self.monitor.recv_multipart())
-            if event["event"] == zmq.EVENT_ACCEPTED:
-                self._open.add(event["value"])
-            else:
-                self._open.discard(event["value"])
-
-    @property
-    def full(self) -> bool:
-        """Whether more are connected than should be."""
-        return len(self._open) >= self._most
-
     def close(self) -> None:
         """Let go of everybody."""
-        self.socket.disable_monitor()
-        self.monitor.close(linger=0)
         self.socket.close(linger=LINGER_MS)
 
 
@@ -157,10 +118,11 @@ class Sockets:
     def __init__(self, home: Home) -> None:
         """Bind. The caller holds the lock: a second bind on one path steals it in silence."""
         self.most = min(MOST_CONNECTIONS, raise_file_limit() // 6)
+        """Connections that a socket from the network may have."""
         self.context: zmq.Context[Any] = zmq.Context()
-        self._control = Listener(self.context, zmq.ROUTER, home.control, self.most)
-        self._events = Listener(self.context, zmq.XPUB, home.events, self.most)
-        self._runs = Listener(self.context, zmq.ROUTER, home.runs, self.most)
+        self._control = Listener(self.context, zmq.ROUTER, home.control)
+        self._events = Listener(self.context, zmq.XPUB, home.events)
+        self._runs = Listener(self.context, zmq.ROUTER, home.runs)
         self.runs = self._runs.socket
         """Where runs report."""
         self.door: Door | None = None
@@ -168,18 +130,13 @@ class Sockets:
 
     def readable(self) -> list[zmq.Socket[Any]]:
         """What to poll."""
-        listeners = self._listeners()
-        found = [listener.socket for listener in listeners]
-        found += [listener.monitor for listener in listeners]
-        return [*found, self.door.zap] if self.door else found
+        local = [self._control.socket, self._events.socket, self.runs]
+        return [*local, *self.door.readable()] if self.door else local
 
     def asked(self) -> Iterator[tuple[Peer, list[bytes]]]:
-        """Requests that wait, in turns: so many that those who ask much hold up nobody for long."""
+        """Requests that wait."""
         door = self.door.listeners[:1] if self.door else []
-        waiting = [self._control.socket, *(listener.socket for listener in door)]
-        for socket, _ in itertools.product(waiting, range(ROUND)):
-            if socket.closed or not socket.poll(0):
-                continue
+        for socket in _waiting([self._control.socket, *(listener.socket for listener in door)]):
             identity, *frames = socket.recv_multipart(copy=False)
             key = None
             if socket is not self._control.socket:
@@ -188,9 +145,8 @@ class Sockets:
 
     def subscribed(self) -> Iterator[bytes]:
         """Frames that wait on the events: who subscribes, and to what."""
-        for socket, _ in itertools.product(self._outlets(), range(ROUND)):
-            if socket.poll(0):
-                yield socket.recv_multipart()[0]
+        for socket in _waiting(self._outlets()):
+            yield socket.recv_multipart()[0]
 
     def send_multipart(self, frames: list[bytes], /, flags: int = 0) -> None:
         """Tell an event to whoever listens."""
@@ -207,16 +163,11 @@ class Sockets:
         return self.door.check(key, request)
 
     def look(self) -> None:
-        """Count who came and went, and let nobody in who may not."""
-        for listener in self._listeners():
-            listener.look()
+        """Count who came and went from the network, and let nobody in who may not."""
         if self.door:
+            self.door.count()
             self.door.answer_handshakes()
             self.door.look()
-
-    def _listeners(self) -> list[Listener]:
-        local = [self._control, self._events, self._runs]
-        return [*local, *self.door.listeners] if self.door else local
 
     def _outlets(self) -> list[zmq.Socket[Any]]:
         door = self.door.listeners[1:] if self.door else []
@@ -229,3 +180,12 @@ class Sockets:
         for listener in (self._control, self._events, self._runs):
             listener.close()
         self.context.destroy(linger=LINGER_MS)
+
+
+def _waiting(sockets: Iterable[zmq.Socket[Any]]) -> Iterator[zmq.Socket[Any]]:
+    """Each, as often as it has a message: so often that who says much holds up nobody for long."""
+    for socket in sockets:
+        for _ in range(ROUND):
+            if socket.closed or not socket.poll(0):
+                break
+            yield socket

@@ -25,8 +25,6 @@ PEER = "lorad.daemon.training.peer"
 LAUNCHERS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "PMI_RANK")
 """What torchrun and srun leave behind; with it accelerate waits for other processes."""
 
-NAMELESS: Mapping[str, str] = {}
-
 
 class Supervisor:
     """Knows each run's process by a descriptor that turns readable when it is gone.
@@ -50,9 +48,7 @@ class Supervisor:
         """What to poll, and the job behind each."""
         return self._watched
 
-    def spawn(
-        self, attempt: Attempt, gpus: tuple[str, ...], named: Mapping[str, str] = NAMELESS
-    ) -> Process:
+    def spawn(self, attempt: Attempt, gpus: tuple[str, ...], named: Mapping[str, str]) -> Process:
         """Begin a run; it asks for its task over the socket.
 
         `named` is what its environment says of the job besides, for whatever the run starts.
@@ -190,16 +186,14 @@ class Supervisor:
         line = _last_line(self._home.log(job_id))
         return f"{how}; the log ends with: {line}" if line else f"{how}."
 
-    def call_for_stacks(self, job_id: int, why: str) -> Path:
-        """Have the run's processes write where each of their threads stands; the file for it."""
-        path = self._home.stacks(job_id)
-        with path.open("a") as file:
+    def call_for_stacks(self, job_id: int, why: str) -> None:
+        """Have the run's processes write where each of their threads stands."""
+        with self._home.stacks(job_id).open("a") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {why}\n")
         if pid := self._pids.get(job_id):
             for one in (pid, *_peers(pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(one, signal.SIGUSR1)
-        return path
 
     def kill(self, job_id: int, why: str = "") -> None:
         """End the process and all that it started, at once; `why` will be its last words."""

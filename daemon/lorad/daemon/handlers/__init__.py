@@ -222,11 +222,9 @@ def handle(
             keep_edit(service, request, reply, before, actor)
             note_done(service, request, actor)
             service.store.remember(header.id, reply)
-    except CannotUndo as error:
-        service.store.drop_edit(error.number)  # or it would bar the way to those before it
-        note_refused(service, request, error, actor)
-        raise
     except LoradError as error:
+        if isinstance(error, CannotUndo):
+            service.store.drop_edit(error.number)  # or it would bar the way to those before it
         note_refused(service, request, error, actor)
         raise
     return reply

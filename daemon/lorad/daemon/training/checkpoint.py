@@ -22,12 +22,12 @@ import safetensors.torch
 import torch
 from msgspec import Struct
 
+from lorad.daemon.disk import sync
 from lorad.daemon.training.files import (
     disk_full_told,
     make_folder,
     put,
     refuse_without_room,
-    sync,
 )
 from lorad.daemon.training.plan import Plan
 from lorad.daemon.training.validation import Best

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lorad.daemon.disk import sync
 from lorad.shared import failpoints
 from lorad.shared.errors import DiskFailing, DiskFull
 
@@ -69,15 +70,6 @@ def make_folder(path: Path) -> None:
     """
     with disk_full_told(path, 1):
         path.mkdir(parents=True, exist_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Have a file or a folder on the disk before going on."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def refuse_without_room(folder: Path, needed: int) -> None:

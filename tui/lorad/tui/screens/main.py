@@ -12,7 +12,6 @@ from textual.containers import Container
 from textual.timer import Timer
 from textual.widgets import Input
 
-from lorad.shared.clean import clean_line
 from lorad.shared.jobs import Job, Queued
 from lorad.shared.messages import (
     MoveJob,
@@ -20,7 +19,6 @@ from lorad.shared.messages import (
     Why,
     WhyJob,
 )
-from lorad.tui.format import wrapped
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.mirror import MAIN_METRICS, Listing, Mirror, listed, place
 from lorad.tui.screens.base import HEIGHTS, WIDTHS
@@ -48,8 +46,6 @@ HINTS = (
     ("q", "quit"),
     ("?", "all keys"),
 )
-WHY_LINES = 2
-"""What the queue has room for."""
 WHY_SECONDS = 0.4
 """The cursor rests this long on a waiting job before the daemon is asked why it waits."""
 
@@ -154,19 +150,11 @@ class MainScreen(JobActions):
     def answered(self, event: Answered) -> bool:
         """The sentence of `why`, a window of the chart, or what the keys asked for."""
         if isinstance(event.reply, Why) and isinstance(event.request, WhyJob):
-            whole = self._explain(event.request.id, event.reply.sentence)
+            whole = self.queue.explain(event.request.id, event.reply.sentence)
+            # Where it stands beside the job as a whole, once is enough.
             if whole or event.request is self._asked_why:
                 return True
         return self.chart.answered(event) or super().answered(event) or True
-
-    def _explain(self, job_id: int, sentence: str) -> bool:
-        """Say it beside the job; whether there was room for all of it, so that once is enough."""
-        job = self.queue.selected
-        if job is None or job.id != job_id or not isinstance(job.status, Queued):
-            return False
-        self.queue.explain(job_id, sentence)
-        width = self.queue.content_size.width - 4
-        return len(wrapped(clean_line(sentence, 600), width, WHY_LINES + 1)) <= WHY_LINES
 
     def declined(self, event: Declined) -> bool:
         """Nobody asked for the sentence beside the job, nor for a window of one that is gone."""

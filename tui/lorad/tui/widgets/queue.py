@@ -36,6 +36,8 @@ WELCOME = (
 )
 SECTIONS_FROM = 10
 """Lines of the list from which on there is room for the sections' titles."""
+WHY_LINES = 2
+"""Of why a job waits, under its row."""
 
 
 class QueueList(Painting, can_focus=True):
@@ -105,11 +107,18 @@ class QueueList(Painting, can_focus=True):
         self._columns = NO_COLUMNS
         self._sift()
 
-    def explain(self, job_id: int, sentence: str) -> None:
-        """Say why the selected job waits."""
-        if job_id == self._selected:
-            self._why = sentence
-            self.repaint()
+    def explain(self, job_id: int, sentence: str) -> bool:
+        """Say why the selected job waits; whether there is room for all of it."""
+        job = self.selected
+        if job is None or job.id != job_id or not isinstance(job.status, Queued):
+            return False
+        self._why = sentence
+        self.repaint()
+        return len(self._because(self.content_size.width, WHY_LINES + 1)) <= WHY_LINES
+
+    def _because(self, width: int, most: int) -> list[str]:
+        """Why it waits, in so many lines under its row at most."""
+        return wrapped(clean_line(self._why, 600), width - 4, most)
 
     def select(self, job_id: int | None) -> None:
         """Put the cursor on a job, now or when it appears."""
@@ -315,7 +324,7 @@ class QueueList(Painting, can_focus=True):
         if len(text) > note_width(found, width):
             lines = wrapped(note(job), width - 4, 3)
         if self._why and isinstance(job.status, Queued):
-            lines += wrapped(clean_line(self._why, 600), width - 4, 2)
+            lines += self._because(width, WHY_LINES)
         if job.progress.note:
             lines.append(fit(clean_line(job.progress.note, 600), width - 4))
         return [[Span("  └ " if not n else "    ", tone), Span(t)] for n, t in enumerate(lines)]

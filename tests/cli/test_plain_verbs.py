@@ -167,3 +167,20 @@ def test_a_key_for_what_there_is_not_is_not_written_down(
     assert not config.exists()
     assert lorad("config", "keys.job.pause=f5").returncode == 0
     assert "f5" in config.read_text()
+
+
+def test_two_ids_are_not_put_on_one_key(
+    lorad: Lorad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "settings.toml"
+    monkeypatch.setenv("LORAD_CONFIG", str(config))
+    keys = json.loads(lorad("config", "--keys", "--json").stdout)["keys"]
+    pause, cancel = keys["job.pause"], keys["job.cancel"]
+    ended = lorad("config", f"keys.job.pause={cancel}")
+    assert ended.returncode == 2
+    assert "`job.pause`" in ended.stderr
+    assert "`job.cancel`" in ended.stderr
+    assert "only one of them works" in ended.stderr
+    assert not config.exists()
+    swapped = lorad("config", f"keys.job.pause={cancel}", f"keys.job.cancel={pause}")
+    assert swapped.returncode == 0, swapped.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -37,14 +38,16 @@ def run(args: argparse.Namespace) -> int:
     elif args.keys:
         _show_keys(as_json=args.json)
     else:
-        for name, text in args.settings:
-            table, key = _in_full(name)
-            value = _value(text)
-            if table == "keys":
-                _refuse_unknown(key)
+        settings = [(*_in_full(name), _value(text)) for name, text in args.settings]
+        keys = {key: value for table, key, value in settings if table == "keys"}
+        for key in keys:
+            _refuse_unknown(key)
+        _refuse_doubled({key: value for key, value in keys.items() if isinstance(value, str)})
+        for table, key, value in settings:
             if (table, key) == ("dashboard", "theme"):
                 _refuse_theme(value)
-            save_setting(table, key, value)
+        for setting in settings:
+            save_setting(*setting)
         _show(load_config(), as_json=args.json)
     return 0
 
@@ -94,6 +97,25 @@ def _refuse_unknown(id: str) -> None:
             key=clean_line(f"keys.{id}"), path=path, where="",
             hint=hint or " `lorad config --keys` lists them.",
         )  # fmt: skip
+
+
+def _refuse_doubled(keys: Mapping[str, str]) -> None:
+    """Two on one key, where nothing was before; both said at once change places.
+
+    Raises:
+        WrongSetting: only one of them would work.
+    """
+    if not keys:
+        return
+    from lorad.tui.bindings import doubled
+
+    before = load_config().keys
+    told = set(doubled(before))
+    for sentence in doubled({**before, **keys}):
+        if sentence not in told:
+            key = next((key for key in keys if f"`{key}`" in sentence), "")
+            where = config_path()
+            raise WrongSetting(path=where, where="", key=f"keys.{key}", why=sentence.rstrip("."))
 
 
 def _show(config: Config, *, as_json: bool) -> None:

@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from support import Daemon
 from tui.fakes import FakeLink, job
 
-from lorad.daemon.rows import NewJob
 from lorad.daemon.store import Store
+from lorad.daemon.store.rows import NewJob
 from lorad.shared.jobs import Done, Job, Paused, Process, Progress, Queued, Running, Stashed
 from lorad.shared.messages import GetStatus, JobChanged
 from lorad.shared.recipe import parse_recipe

@@ -21,9 +21,9 @@ import pytest
 
 from lorad.daemon import service as services
 from lorad.daemon.journal import Journal, journal_path
-from lorad.daemon.rows import Attempt
 from lorad.daemon.server import Peer
 from lorad.daemon.service import Service, kept_alive
+from lorad.daemon.store.rows import Attempt
 from lorad.daemon.telemetry import NoCards
 from lorad.shared import codec
 from lorad.shared.endpoints import Home

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from support import Daemon, eventually
 
-from lorad.daemon import news
-from lorad.daemon.store import Store
+from lorad.daemon.store import Store, news
 from lorad.shared.errors import RequestRefused
 from lorad.shared.messages import (
     AddGroup,

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import eventually
 
-from lorad.daemon import chart, pyramid
-from lorad.daemon.chart import PIECE, Charts, Curves, load
-from lorad.daemon.pyramid import Pyramid, zero_phase
-from lorad.daemon.series import Series, Window, parts
+from lorad.daemon import chart
+from lorad.daemon.chart import PIECE, Charts, Curves, load, pyramid
+from lorad.daemon.chart.pyramid import Pyramid, zero_phase
+from lorad.daemon.chart.series import Series, Window, parts
 from lorad.daemon.store import Store
 from lorad.shared.messages import Column, GetChart, GetStatus, Point, Validation
 

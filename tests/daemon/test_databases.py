@@ -19,12 +19,12 @@ import pytest
 from support import Daemon
 
 from lorad.daemon import __main__ as daemon_main
-from lorad.daemon import database, filesystems
-from lorad.daemon.database import VERSION, begin_anew
+from lorad.daemon import filesystems
 from lorad.daemon.filesystems import filesystem_of, refuse_network
-from lorad.daemon.replay import check_log
-from lorad.daemon.rows import NewJob
-from lorad.daemon.store import Store
+from lorad.daemon.store import Store, database
+from lorad.daemon.store.database import VERSION, begin_anew
+from lorad.daemon.store.replay import check_log
+from lorad.daemon.store.rows import NewJob
 from lorad.shared.errors import HomeOnNetwork, StoreBusy, StoreFull, StoreReadable, StoreUnreadable
 from lorad.shared.messages import GetStatus, Point, Removed
 from lorad.shared.recipe import parse_recipe
@@ -207,7 +207,7 @@ def test_a_sound_queue_that_cannot_be_opened_now_is_not_put_aside(
         with pytest.raises(StoreBusy, match="database is locked"):
             begin_anew(path)
     other.close()
-    monkeypatch.setattr(database, "_flush", lambda path: raise_full())
+    monkeypatch.setattr(database, "sync", lambda path: raise_full())
     with pytest.raises(StoreFull):
         begin_anew(path)
     assert path.read_bytes() == before

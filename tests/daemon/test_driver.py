@@ -16,11 +16,11 @@ from support import Daemon, eventually
 
 from daemon.scripted import WAIT, Make, add, said
 from lorad.daemon import telemetry
-from lorad.daemon.board import Board, Need, Now
-from lorad.daemon.late_cards import LateCards, blank
-from lorad.daemon.rules import TERMS, held_back
 from lorad.daemon.scheduler import decide
+from lorad.daemon.scheduler.board import Board, Need, Now
+from lorad.daemon.scheduler.rules import TERMS, held_back
 from lorad.daemon.telemetry import BlindError, NvmlCards, find_cards
+from lorad.daemon.telemetry.late_cards import LateCards, blank
 from lorad.shared.jobs import Gpu, Job, Queued
 from lorad.shared.messages import CancelJob, GetStatus, WhyJob
 

@@ -20,8 +20,8 @@ from support import Daemon, eventually
 from daemon.scripted import WAIT, add, scripted
 from lorad.daemon import telemetry
 from lorad.daemon.health import Pulse, Troubles
-from lorad.daemon.owners import Owners
 from lorad.daemon.telemetry import NvmlCards, disks
+from lorad.daemon.telemetry.owners import Owners
 from lorad.shared.client import person
 from lorad.shared.jobs import GpuProcess
 from lorad.shared.messages import DaemonInfo, GetHealth, GetLogLines, GetStatus

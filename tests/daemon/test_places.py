@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lorad.daemon.replay import check_log
-from lorad.daemon.rows import Attempt
+from lorad.daemon.store.replay import check_log
+from lorad.daemon.store.rows import Attempt
 from lorad.daemon.supervisor import Supervisor, birth
 from lorad.shared.endpoints import Home
 from lorad.shared.jobs import Process

@@ -30,8 +30,8 @@ from hypothesis.stateful import (
 from support import SOAK
 
 from lorad.daemon.handlers.steering import MoveJob, SetPriority
-from lorad.daemon.replay import check_log
 from lorad.daemon.runs import wanted
+from lorad.daemon.store.replay import check_log
 from lorad.shared.lifecycle import REMOVABLE, TRANSITIONS
 from lorad.shared.messages import (
     AddGroup,

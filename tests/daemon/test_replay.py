@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lorad.daemon.replay import Line, Standing, check_log, replay
-from lorad.daemon.rows import NewJob
 from lorad.daemon.store import Store
+from lorad.daemon.store.replay import Line, Standing, check_log, replay
+from lorad.daemon.store.rows import NewJob
 from lorad.shared.jobs import Paused
 from lorad.shared.recipe import parse_recipe
 

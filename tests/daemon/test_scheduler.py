@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lorad.daemon.board import Need, Now
 from lorad.daemon.scheduler import GIB, Start, decide, memory_needed, need_of
-from lorad.daemon.why import why
+from lorad.daemon.scheduler.board import Need, Now
+from lorad.daemon.scheduler.why import why
 from lorad.shared.jobs import (
     Cancelled,
     Done,

@@ -13,8 +13,8 @@ import psutil
 import pytest
 from support import SOAK, Daemon, eventually
 
-from lorad.daemon.replay import check_log
 from lorad.daemon.store import Store
+from lorad.daemon.store.replay import check_log
 from lorad.shared.client import Client
 from lorad.shared.jobs import Done, Ended, Job
 from lorad.shared.messages import AddJob, GetMetrics, GetStatus, RemoveJob

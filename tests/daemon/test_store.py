@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lorad.daemon import rows
-from lorad.daemon.reported import MAX_NOTE, MAX_NOTES
-from lorad.daemon.rows import NewJob
-from lorad.daemon.store import Store
+from lorad.daemon.store import Store, rows
+from lorad.daemon.store.reported import MAX_NOTE, MAX_NOTES
+from lorad.daemon.store.rows import NewJob
 from lorad.shared.errors import StoreBusy, StoreFull, StoreUnreadable, UnknownGroup, UnknownJob
 from lorad.shared.jobs import Group, Job, Paused, Progress, Queued, Stashed
 from lorad.shared.messages import (
@@ -127,7 +126,7 @@ def test_samples(store: Store) -> None:
 def test_the_base_model_stays_among_the_newest_pictures(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lorad.daemon.reported.MAX_PICTURES", 4)
+    monkeypatch.setattr("lorad.daemon.store.reported.MAX_PICTURES", 4)
     job = add(store, new(), "t")
     for step in range(0, 50, 10):
         for index in (0, 1):
@@ -309,7 +308,7 @@ def test_what_is_no_store_is_left_untouched(tmp_path: Path) -> None:
 def test_a_database_of_version_1_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "lorad.db"
     with sqlite3.connect(path) as db:
-        db.executescript(files("lorad.daemon").joinpath("schema.sql").read_text())
+        db.executescript(files("lorad.daemon.store").joinpath("schema.sql").read_text())
         db.execute(
             "INSERT INTO jobs (name, recipe, recipe_folder, folder, max_train_steps, created,"
             " priority, position, status, progress)"
@@ -335,7 +334,7 @@ def test_a_database_of_version_2_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "lorad.db"
     with sqlite3.connect(path) as db:
         for name in ("schema.sql", "schema_2.sql"):
-            db.executescript(files("lorad.daemon").joinpath(name).read_text())
+            db.executescript(files("lorad.daemon.store").joinpath(name).read_text())
         for name in ("a", "b"):
             db.execute(
                 "INSERT INTO jobs (name, recipe, recipe_folder, folder, max_train_steps, created,"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from lorad.daemon.board import memory_held
-from lorad.daemon.terms import find_cards, refuse_circle, refuse_too_few, refuse_unfit
+from lorad.daemon.scheduler.board import memory_held
+from lorad.daemon.scheduler.terms import find_cards, refuse_circle, refuse_too_few, refuse_unfit
 from lorad.shared.errors import GroupUnfit, TooFewNamed, UnknownCard, WaitsForItself
 from lorad.shared.jobs import Done, Gpu, GpuProcess, Group, Job, Process, Queued, Running
 

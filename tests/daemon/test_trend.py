@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorad.daemon import trend
+from lorad.daemon.chart import trend
 from lorad.daemon.events import Events
 from lorad.daemon.queue import Queue
-from lorad.daemon.rows import NewJob
 from lorad.daemon.store import Store
+from lorad.daemon.store.rows import NewJob
 from lorad.shared.jobs import Job
 from lorad.shared.messages import Point
 from lorad.shared.recipe import parse_recipe

@@ -10,7 +10,7 @@ import pytest
 from cli.conftest import Lorad, home, lorad, work  # noqa: F401 - fixtures
 from support import Daemon, eventually, small_recipe
 
-from lorad.daemon.database import VERSION
+from lorad.daemon.store.database import VERSION
 from lorad.shared.messages import PauseJob
 
 pytestmark = pytest.mark.usefixtures("work")

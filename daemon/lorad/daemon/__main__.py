@@ -12,10 +12,10 @@ import time
 from logging.handlers import RotatingFileHandler
 from typing import TextIO
 
-from lorad.daemon.database import begin_anew
 from lorad.daemon.filesystems import refuse_network
 from lorad.daemon.health import TROUBLED
 from lorad.daemon.service import Service
+from lorad.daemon.store.database import begin_anew
 from lorad.shared import failpoints
 from lorad.shared.endpoints import Home, find_home
 from lorad.shared.errors import DaemonRunning, LoradError

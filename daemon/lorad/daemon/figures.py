@@ -9,8 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lorad.daemon import trend
-from lorad.daemon.chart import Charts
+from lorad.daemon.chart import Charts, trend
 from lorad.daemon.events import Events
 from lorad.daemon.pace import Pace
 from lorad.daemon.store import Store

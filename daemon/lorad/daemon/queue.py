@@ -9,19 +9,19 @@ from collections.abc import Mapping
 import msgspec
 
 from lorad.daemon import scheduler
-from lorad.daemon.board import Need, Now, memory_held
 from lorad.daemon.chart import mark_of
 from lorad.daemon.events import Events
 from lorad.daemon.failing import LASTING, has_tries, stop_group, try_again
 from lorad.daemon.figures import Figures
-from lorad.daemon.line import Line
-from lorad.daemon.rules import turns
+from lorad.daemon.scheduler.board import Need, Now, memory_held
+from lorad.daemon.scheduler.line import Line
+from lorad.daemon.scheduler.rules import turns
+from lorad.daemon.scheduler.terms import refuse_too_few, refuse_too_wide
+from lorad.daemon.scheduler.why import why
 from lorad.daemon.statuses import status_after, wants_cancel
 from lorad.daemon.store import Store
 from lorad.daemon.supervisor import Supervisor, boot, of_this_boot
 from lorad.daemon.telemetry import Gauges
-from lorad.daemon.terms import refuse_too_few, refuse_too_wide
-from lorad.daemon.why import why
 from lorad.shared import failpoints
 from lorad.shared.clean import clean_line
 from lorad.shared.endpoints import Home

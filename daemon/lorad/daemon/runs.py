@@ -12,8 +12,8 @@ import zmq
 from lorad.daemon.hangs import Hangs
 from lorad.daemon.journal import journal_path, read_journal
 from lorad.daemon.queue import Queue
-from lorad.daemon.rows import Attempt
 from lorad.daemon.server import ROUND
+from lorad.daemon.store.rows import Attempt
 from lorad.shared import codec
 from lorad.shared.errors import LoradError
 from lorad.shared.jobs import Active, Finishing, Held, Job, Pausing, Running, Starting

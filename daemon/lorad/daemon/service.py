@@ -22,17 +22,17 @@ from lorad.daemon.handlers import handle
 from lorad.daemon.hashes import Hashes
 from lorad.daemon.health import Pulse
 from lorad.daemon.hooks import Runner
-from lorad.daemon.late_cards import LateCards
 from lorad.daemon.later import Errands, InPieces, Later, Piecework, refusal
 from lorad.daemon.logs import Logs
 from lorad.daemon.notify import Notifier
-from lorad.daemon.owners import Owners
 from lorad.daemon.queue import Queue
 from lorad.daemon.runs import Runs
 from lorad.daemon.server import Peer, Sockets
 from lorad.daemon.store import Store
 from lorad.daemon.supervisor import Supervisor
 from lorad.daemon.telemetry import Gauges, find_cards
+from lorad.daemon.telemetry.late_cards import LateCards
+from lorad.daemon.telemetry.owners import Owners
 from lorad.daemon.watch import Outlook, Watchman
 from lorad.shared import codec, failpoints
 from lorad.shared.endpoints import Home

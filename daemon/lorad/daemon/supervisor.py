@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from lorad.daemon.rows import Attempt
+from lorad.daemon.store.rows import Attempt
 from lorad.daemon.telemetry import FAKE_UUID
 from lorad.shared.endpoints import Home
 from lorad.shared.jobs import Process

@@ -13,8 +13,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from lorad.daemon.rows import NewJob
 from lorad.daemon.store import Store
+from lorad.daemon.store.rows import NewJob
 from lorad.shared import jobs
 from lorad.shared.jobs import Process
 from lorad.shared.messages import EndReport, Point, Removed

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lorad.daemon.handlers.grouping import read_terms
-from lorad.daemon.rows import NewJob
-from lorad.daemon.terms import refuse_too_wide
+from lorad.daemon.scheduler.terms import refuse_too_wide
+from lorad.daemon.store.rows import NewJob
 from lorad.shared.errors import (
     BadRequest,
     FolderTaken,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from lorad.daemon.grouped import COLUMNS
-from lorad.daemon.rules import named
-from lorad.daemon.terms import find_cards, refuse_circle, refuse_too_few, refuse_unfit
+from lorad.daemon.scheduler.rules import named
+from lorad.daemon.scheduler.terms import find_cards, refuse_circle, refuse_too_few, refuse_unfit
+from lorad.daemon.store.grouped import COLUMNS
 from lorad.shared.errors import BadRequest, GroupThere, GroupUsed, StillAwaited
 from lorad.shared.jobs import DEFAULT_GROUP, Done, Ended, Group, Job
 from lorad.shared.messages import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lorad.daemon.board import in_order
 from lorad.daemon.handlers.grouping import release
+from lorad.daemon.scheduler.board import in_order
 from lorad.shared.errors import (
     NoPrompts,
 )

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lorad.daemon import rows
-from lorad.daemon.edited import Edit, Look
 from lorad.daemon.handlers.adding import remove_empty
-from lorad.daemon.terms import refuse_circle
+from lorad.daemon.scheduler.terms import refuse_circle
+from lorad.daemon.store import rows
+from lorad.daemon.store.edited import Edit, Look
 from lorad.shared.clean import clean_line
 from lorad.shared.errors import (
     CannotUndo,

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from lorad.daemon import rows
-from lorad.daemon.database import VERSION
-from lorad.daemon.owners import Owners
+from lorad.daemon.store import rows
+from lorad.daemon.store.database import VERSION
 from lorad.daemon.telemetry import BlindError, find_cards
+from lorad.daemon.telemetry.owners import Owners
 from lorad.shared.endpoints import Home, find_home
 from lorad.shared.jobs import Ended, Job
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lorad.daemon.replay import Line
-from lorad.daemon.reported import Reported
+from lorad.daemon.store.replay import Line
+from lorad.daemon.store.reported import Reported
 from lorad.shared.messages import GetNews, Happening
 
 MAX_NEWS = 10_000

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lorad.daemon.database import Database
+from lorad.daemon.store.database import Database
 from lorad.shared.errors import UnknownGroup
 from lorad.shared.jobs import Group
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import msgspec
 import psutil
 
-from lorad.daemon.owners import Owners
+from lorad.daemon.telemetry.owners import Owners
 from lorad.shared.jobs import Disk, Gpu, GpuProcess, Host
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lorad.daemon.board import GIB, Board, Need, Now, in_order
-from lorad.daemon.rules import held_back
+from lorad.daemon.scheduler.board import GIB, Board, Need, Now, in_order
+from lorad.daemon.scheduler.rules import held_back
 from lorad.shared.jobs import Gpu
 from lorad.shared.recipe import Recipe
 

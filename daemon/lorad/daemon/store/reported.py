@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from lorad.daemon import rows
-from lorad.daemon.database import Database
+from lorad.daemon.store import rows
+from lorad.daemon.store.database import Database
 from lorad.shared.messages import (
     OF_CARDS,
     OF_STEPS,

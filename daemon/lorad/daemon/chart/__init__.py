@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from lorad.daemon.series import SMOOTHING_SHARE, Series, Window
+from lorad.daemon.chart.series import SMOOTHING_SHARE, Series, Window
 from lorad.shared.jobs import Gpu, Job
 from lorad.shared.lifecycle import Event
 from lorad.shared.messages import (

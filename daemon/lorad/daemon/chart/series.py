@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lorad.daemon.pyramid import Pyramid
+from lorad.daemon.chart.pyramid import Pyramid
 from lorad.shared.messages import Axis, Column, Metric
 
 SMOOTHING_SHARE = 0.02

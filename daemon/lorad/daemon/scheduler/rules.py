@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from lorad.daemon.board import GIB, Board, Now
+from lorad.daemon.scheduler.board import GIB, Board, Now
 from lorad.shared.jobs import Active, Done, Ended, Job, Queued, Turn
 
 

@@ -106,7 +106,7 @@ class Database:
         sync(path.parent)
 
     def _run_script(self, name: str) -> None:
-        script = files("lorad.daemon").joinpath(name).read_text()
+        script = files("lorad.daemon.store").joinpath(name).read_text()
         self._db.executescript(f"BEGIN; {script} COMMIT;")
 
     def _version(self) -> int:

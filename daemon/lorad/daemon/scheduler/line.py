@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
-from lorad.daemon.board import Now
-from lorad.daemon.rules import IN_LINE, turns
+from lorad.daemon.scheduler.board import Now
+from lorad.daemon.scheduler.rules import IN_LINE, turns
 from lorad.shared.jobs import Job, Queued, Turn
 
 AT_ONCE = 1000

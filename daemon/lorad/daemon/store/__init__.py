@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lorad.daemon import rows
-from lorad.daemon.edited import Edited
-from lorad.daemon.grouped import Grouped
-from lorad.daemon.rows import Attempt, NewJob, StoredRecipe
+from lorad.daemon.store import rows
+from lorad.daemon.store.edited import Edited
+from lorad.daemon.store.grouped import Grouped
+from lorad.daemon.store.rows import Attempt, NewJob, StoredRecipe
 from lorad.shared.errors import UnknownJob
 from lorad.shared.jobs import Job, Progress, Queued, Stashed, Status, state_of
 from lorad.shared.messages import AnyReply, EndReport

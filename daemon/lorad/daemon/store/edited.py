@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from lorad.daemon import rows
-from lorad.daemon.news import News
+from lorad.daemon.store import rows
+from lorad.daemon.store.news import News
 
 MAX_EDITS = 100
 """The newest ones can be taken back."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lorad.daemon.board import GIB, Board, Now, in_order, rank
-from lorad.daemon.rules import IN_LINE, held_back, named, standing
 from lorad.daemon.scheduler import decide
+from lorad.daemon.scheduler.board import GIB, Board, Now, in_order, rank
+from lorad.daemon.scheduler.rules import IN_LINE, held_back, named, standing
 from lorad.shared.jobs import Done, Gpu, Job, Paused, Queued
 
 

@@ -54,6 +54,7 @@ def prepare(daemon: Daemon, work: Path) -> int:
     return job.id
 
 
+@pytest.mark.proof
 def test_the_canary_is_nowhere(lorad: Lorad, work: Path, daemon: Daemon) -> None:
     """It stands in the environment, a recipe, a change, the logs, a name and an address."""
     daemon.env["HF_TOKEN"] = TOKEN

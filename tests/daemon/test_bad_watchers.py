@@ -70,6 +70,7 @@ def beset(make: Make, folder: Path, pictures: int, bad: tuple[int, int, int]) ->
         watch.close()
 
 
+@pytest.mark.proof
 def test_ten_bad_listeners(make: Make, tmp_path: Path) -> None:
     beset(make, tmp_path, 4 * EVENTS_WAITING, (5, 4, 1))
 

@@ -396,6 +396,7 @@ def test_a_held_job_waits_after_a_reboot_as_before(make: Make, tmp_path: Path) -
     assert daemon.job(job.id).state == "paused"
 
 
+@pytest.mark.proof
 def test_down_before_a_reboot_is_taken_up_as_each_job_wants(make: Make, tmp_path: Path) -> None:
     daemon = make(SLOWLY, LORAD_FAKE_GPUS="2")
     job, waits = add(daemon, tmp_path), add(daemon, tmp_path, after_reboot="pause")

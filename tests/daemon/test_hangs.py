@@ -206,7 +206,9 @@ def impatient(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", ["sleeping", *(pytest.param(one, marks=pytest.mark.proof) for one in list(WAYS)[1:])]
+)
 def test_a_run_that_hangs_is_ended_and_goes_on(
     way: str, make: Make, impatient: str, tmp_path: Path
 ) -> None:
@@ -235,6 +237,7 @@ def test_a_run_that_computes_in_silence_is_left_alone(
     assert len(said(daemon.wait_state(job.id, "done"))) == 1
 
 
+@pytest.mark.proof
 def test_a_run_that_always_hangs_fails_in_the_end(
     make: Make, impatient: str, tmp_path: Path
 ) -> None:
@@ -246,6 +249,7 @@ def test_a_run_that_always_hangs_fails_in_the_end(
     assert len(said(failed)) == 3
 
 
+@pytest.mark.proof
 def test_a_run_that_hangs_while_it_leaves_is_paused(
     make: Make, impatient: str, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from lorad.daemon.hooks import Limit, Runner, notice_of
 from lorad.daemon.watch import GIB, Disk, Outlook, Watchman
 from lorad.shared.config import Hooks
 from lorad.shared.jobs import Done, Job, Process, Queued, Running, Status
-from lorad.shared.messages import GetNews, Happening
+from lorad.shared.messages import CancelJob, GetNews, Happening
 
 RUNNING = Running(process=Process(pid=1, birth="b"))
 
@@ -201,24 +201,29 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     config = tmp_path / "config.toml"
     monkeypatch.setenv("LORAD_CONFIG", str(config))
     config.write_text(
-        f'[hooks]\non = ["done", "failed", "stalled", "queue_empty"]\nstalled_seconds = 1\n'
-        f"command = {command}\n"
+        f'[hooks]\non = ["nan", "stalled", "disk_low", "queue_empty"]\nstalled_seconds = 1\n'
+        f"disk_low_gib = 1e9\ncommand = {command}\n"
     )
-    daemon = scripted(tmp_path, WAIT)
+    no_number = 'NoteReport(step=1, kind="nonfinite", text="The loss of step 1 is no number.")'
+    daemon = scripted(tmp_path, WAIT.replace("point(1))", f"point(1), {no_number})"))
     yield daemon
     daemon.stop()
 
 
 def test_with_a_real_daemon(daemon: Daemon, tmp_path: Path) -> None:
-    """A run that reports one step and then nothing; and one that cannot go on."""
+    """A run that reports a step without a number and then nothing, on a disk that is too small."""
     first = add(daemon, tmp_path)
     daemon.wait_state(first.id, "running")
     told = tmp_path / "told"
-    eventually(lambda: told.exists() and "reported nothing for" in told.read_text(), 30)
-    from lorad.shared.messages import CancelJob
 
+    def hears(words: str) -> None:
+        eventually(lambda: told.exists() and words in told.read_text(), 30)
+
+    hears("Job 1 (a): The loss of step 1 is no number.")
+    hears("reported nothing for")
+    hears(" GiB left.")
     daemon.client().ask(CancelJob(id=first.id))
-    eventually(lambda: "The queue is empty" in told.read_text(), 30)
+    hears("The queue is empty")
     news = daemon.client().ask(GetNews(limit=100)).happenings
-    watched = [one.event for one in news if one.event in ("stalled", "queue_empty")]
-    assert watched == ["stalled", "queue_empty"]
+    wanted = ["nonfinite", "disk_low", "stalled", "queue_empty"]
+    assert sorted(one.event for one in news if one.event in wanted) == sorted(wanted), "each once"

@@ -58,6 +58,7 @@ def running(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.proof
 def test_a_run_that_ended_without_a_daemon_is_settled(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path / "home")
     daemon.start()
@@ -76,6 +77,7 @@ def test_a_run_that_ended_without_a_daemon_is_settled(tmp_path: Path) -> None:
     daemon.stop()
 
 
+@pytest.mark.proof
 def test_after_a_reboot_a_job_goes_on_from_its_newest_checkpoint_that_is_whole(
     finished: Finished, tmp_path: Path
 ) -> None:
@@ -191,6 +193,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.proof
 def test_a_full_disk_pauses_the_job_and_it_goes_on_when_there_is_room(
     daemon: Daemon, tmp_path: Path, tiny_disk: Path
 ) -> None:
@@ -211,6 +214,7 @@ def test_a_full_disk_pauses_the_job_and_it_goes_on_when_there_is_room(
     daemon.wait_state(job.id, "done")
 
 
+@pytest.mark.proof
 def test_a_daemon_on_a_full_disk_lives_and_settles_when_there_is_room(
     tmp_path: Path, tiny_disk: Path
 ) -> None:

@@ -46,10 +46,9 @@ WHERE = ("saving", "training", "loading", "reading", "encoding", "drawing", "val
          "peer")  # fmt: skip
 
 
+@pytest.mark.proof  # tests/daemon/test_hangs.py has one without torch
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "where", [WHERE[0], *(pytest.param(one, marks=pytest.mark.proof) for one in WHERE[1:])]
-)
+@pytest.mark.parametrize("where", WHERE)
 def test_a_run_that_hangs_goes_on(where: str, tmp_path: Path) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "sitecustomize.py").write_text(CODE)

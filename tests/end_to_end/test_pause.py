@@ -92,6 +92,7 @@ def test_held_it_keeps_its_process_and_saves(daemon: Daemon, tmp_path: Path) -> 
     assert losses == list(range(1, len(losses) + 1))
 
 
+@pytest.mark.proof
 def test_pause_before_the_first_step(daemon: Daemon, tmp_path: Path) -> None:
     job = daemon.add(small_recipe(tmp_path))
     daemon.wait_state(job.id, "starting")

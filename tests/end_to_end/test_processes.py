@@ -59,6 +59,7 @@ def test_two_processes_follow_one(wanted: dict[int, float], daemon: Daemon, tmp_
     assert list(found.values()) == pytest.approx(list(wanted.values()), rel=1e-4)
 
 
+@pytest.mark.proof
 def test_paused_on_two_resumes_on_one(
     wanted: dict[int, float], daemon: Daemon, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def test_a_killed_run_leaves_no_process_behind(daemon: Daemon, tmp_path: Path) -
     daemon.client().ask(CancelJob(id=job.id, force=True))
 
 
+@pytest.mark.proof
 def test_a_lost_process_ends_the_run_which_goes_on(daemon: Daemon, tmp_path: Path) -> None:
     job = daemon.add(recipe(tmp_path, 2, steps=5000))
     job = daemon.wait_step(job.id, 2)

@@ -37,6 +37,7 @@ def left_over(folder: Path) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.proof
 def test_two_kills_come_to_the_same_and_nothing_is_left(tmp_path: Path) -> None:
     done = selftest("--kill", "2", "--seed", "3", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

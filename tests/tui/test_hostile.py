@@ -115,7 +115,7 @@ WALK = (
 """Keys, and what is sent after them."""
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((120, 40), marks=pytest.mark.proof)])
 def test_no_screen_hands_on_what_others_wrote(size: tuple[int, int], tmp_path: Path) -> None:
     walk_through(HOSTILE, size, tmp_path)
 

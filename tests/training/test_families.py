@@ -19,6 +19,7 @@ from lorad.daemon.training.families.base import Diffusion, Family, Flow
 from lorad.daemon.training.families.registry import (
     check_fit,
     check_model,
+    faults_told,
     find_configuration,
     find_model_index,
     load_counter,
@@ -548,3 +549,47 @@ def test_the_shipped_model_is_of_the_first_family(tmp_path: Path) -> None:
     assert isinstance(family.decode(torch.zeros(1, 8, 8, 8))[0], Image.Image)
     assert family.name == "sd1"
     assert load_counter(Model(), tmp_path).limit == 24
+
+
+@pytest.mark.parametrize("words", ["CUDA error: out of memory", "CUDA error: device is busy"])
+def test_a_card_that_fails_is_not_the_models_fault(words: str) -> None:
+    """It may pass: a job that was told that its model is unsupported would end for good."""
+    error = torch.AcceleratorError(words)
+    with pytest.raises(torch.AcceleratorError), faults_told("owner/model"):
+        raise error
+    with pytest.raises(ModelUnsupported, match="owner/model"), faults_told("owner/model"):
+        raise RuntimeError("size mismatch for conv_in.weight")
+
+
+def test_nothing_but_the_network_needs_room_before_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All at once may be more than a card holds that could train."""
+    moved: list[str] = []
+    to = torch.nn.Module.to
+
+    def seen(self: torch.nn.Module, *place: Any, **more: Any) -> torch.nn.Module:
+        if isinstance(place[0] if place else None, torch.device):
+            moved.append(type(self).__name__)
+        return to(self, *place, **more)
+
+    monkeypatch.setattr(torch.nn.Module, "to", seen)
+    for name in ("sd1", "sdxl", "sd3-t5"):
+        moved.clear()
+        family: Any = load(tiny_model(name, tmp_path / name))
+        parts = (family._vae, *family.text_encoders.values(), *family._others.values())
+        encoders = {type(part).__name__ for part in parts}
+        assert not encoders & set(moved), name
+        family.unpark()
+        assert encoders <= set(moved), name
+
+
+def test_autocast_leaves_t5_alone(tmp_path: Path) -> None:
+    """It keeps layers in fp32 that overflow in fp16, and pictures are drawn under autocast."""
+    family: Any = load(tiny_model("sd3-t5", tmp_path))
+    ids = family.tokenize(["a cat"])["ids_3"]
+    t5 = family._others["text_encoder_3"]
+    with torch.no_grad():
+        plain = t5(ids)[0]
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(t5(ids)[0], plain)

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from lorad.daemon.tools.convert import convert
-from lorad.daemon.tools.merge import merge, put_in
+from lorad.daemon.tools.merge import merge, put_in, stored_dtype
 from lorad.daemon.training.lora import attach
 from lorad.daemon.training.lora_file import family_of, read_lora
 from lorad.shared import errors
@@ -110,6 +110,16 @@ def test_a_merged_model_draws_as_the_adapter(tmp_path: Path, family: str, kind: 
     for component in found:
         names = [name for name, _ in getattr(pipe, component).named_parameters()]
         assert names == [name for name, _ in getattr(plain, component).named_parameters()]
+
+
+def test_the_precision_is_that_of_the_weights_that_are_loaded(tmp_path: Path) -> None:
+    """A folder of the hub has both; without `variant` the whole ones are read."""
+    half = {"a": torch.zeros(2, dtype=torch.float16)}
+    save_file(half, tmp_path / "diffusion_pytorch_model.fp16.safetensors")
+    assert stored_dtype(tmp_path) == torch.float16
+    save_file({"a": torch.zeros(2)}, tmp_path / "diffusion_pytorch_model.safetensors")
+    assert stored_dtype(tmp_path) == torch.float32
+    assert stored_dtype(tmp_path / "diffusion_pytorch_model.fp16.safetensors") == torch.float16
 
 
 def test_a_merge_has_its_strength(tmp_path: Path) -> None:

@@ -110,3 +110,22 @@ def test_each_component_has_its_configuration_in_diffusers_file(tmp_path: Path) 
         assert told[f"{component}.use_dora"] is True
         assert told[f"{component}.lora_alpha"] == 2
         assert told[f"{component}.target_modules"] == sorted(told[f"{component}.target_modules"])
+
+
+@pytest.mark.parametrize(
+    ("family", "objective", "wanted"),
+    [
+        ("sd1", "", ("5.0", "False")),
+        ("sd1", "snr_gamma = 0.0", ("None", "False")),
+        ("sd1", 'snr_weighting = "debiased"', ("None", "True")),
+        ("sd1", 'snr_weighting = "soft_min_snr"', ("None", "False")),
+        ("sd3", "", ("None", "False")),
+    ],
+)
+def test_only_the_weighting_that_was_used_is_told(
+    family: str, objective: str, wanted: tuple[str, str], tmp_path: Path
+) -> None:
+    recipe = make_recipe("", f"[objective]\n{objective}\n")
+    export(adapted(family), recipe, 3, About(1, {}, "no", 1.0), tmp_path, None)
+    told = header(tmp_path / KOHYA_FILE)
+    assert (told.get("ss_min_snr_gamma", "None"), told["ss_debiased_estimation"]) == wanted

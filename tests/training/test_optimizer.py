@@ -313,6 +313,8 @@ def test_the_recipes_options_arrive() -> None:
             assert group["eps"] == 1e-6
     assert Toy("adamw").optimizer.param_groups[0]["betas"] == (0.9, 0.999)
     assert Toy("lion").optimizer.param_groups[0]["betas"] == (0.9, 0.99)
+    none = Toy("adamw", "adam_beta2 = 0.0").optimizer.param_groups[0]
+    assert none["betas"] == (0.9, 0.0)
     group = Toy("prodigy", "prodigy_d_coef = 2.0\nprodigy_beta3 = 0.5").optimizer.param_groups[0]
     assert (group["d_coef"], group["beta3"], group["safeguard_warmup"]) == (2.0, 0.5, True)
 

@@ -20,7 +20,7 @@ def recipe(*programs: str) -> Recipe:
 
 
 def told(folder: Path, *programs: str) -> None:
-    trackers = Trackers(recipe(*programs), folder)
+    trackers = Trackers(recipe(*programs), folder, programs)
     for step in range(1, 6):
         trackers.tell(step, {"loss": 1 / step})
     trackers.close()

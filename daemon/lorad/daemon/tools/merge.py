@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import uuid
 from pathlib import Path
@@ -80,7 +81,10 @@ def put_in(pipeline: Any, layers: Layers, scale: float) -> None:
 
 def stored_dtype(place: Path) -> torch.dtype:
     """Of weights on the disk, a part's folder or one file; fp32 where it is not plain."""
-    for path in sorted(place.glob("*.safetensors")) if place.is_dir() else [place]:
+    paths = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
+    # `x.fp16.safetensors` beside `x.safetensors` is not what is loaded.
+    whole = [path for path in paths if re.match(r"\w+[.-](safe|\d)", path.name)]
+    for path in whole or paths:
         with safe_open(path, "pt") as file:
             for name in file.keys():  # noqa: SIM118 - it is no mapping
                 return DTYPES.get(file.get_slice(name).get_dtype(), torch.float32)

@@ -62,7 +62,7 @@ def metadata(family: Family, recipe: Recipe, step: int, about: About) -> dict[st
     values = (
         _network(family, recipe)
         | _data(recipe, about)
-        | _training(recipe, step, about)
+        | _training(family, recipe, step, about)
         | _modelspec(family, recipe)
     )
     return {name: str(value) for name, value in values.items() if value is not None}
@@ -166,8 +166,9 @@ def _data(recipe: Recipe, about: About) -> dict[str, object]:
     }
 
 
-def _training(recipe: Recipe, step: int, about: About) -> dict[str, object]:
+def _training(family: Family, recipe: Recipe, step: int, about: About) -> dict[str, object]:
     train, objective = recipe.train, recipe.objective
+    weighting = objective.snr_weighting if isinstance(family.process, Diffusion) else ""
     return {
         "ss_training_started_at": about.started,
         "ss_training_finished_at": time.time(),
@@ -186,7 +187,8 @@ def _training(recipe: Recipe, step: int, about: About) -> dict[str, object]:
         "ss_steps": step,
         "ss_seed": train.seed,
         "ss_mixed_precision": about.precision,
-        "ss_min_snr_gamma": objective.snr_gamma or None,
+        "ss_min_snr_gamma": (objective.snr_gamma or None) if weighting == "min_snr" else None,
+        "ss_debiased_estimation": weighting == "debiased",
         "ss_noise_offset": objective.noise_offset or None,
         "ss_ip_noise_gamma": objective.input_perturbation or None,
         "ss_zero_terminal_snr": objective.rescale_betas_zero_snr,

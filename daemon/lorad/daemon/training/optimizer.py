@@ -181,7 +181,7 @@ def _common(recipe: Recipe) -> dict[str, Any]:
     options = recipe.optimizer
     return {
         "lr": recipe.train.learning_rate,
-        "betas": (options.adam_beta1, options.adam_beta2 or 0.999),
+        "betas": (options.adam_beta1, 0.999 if options.adam_beta2 is None else options.adam_beta2),
         "weight_decay": options.adam_weight_decay,
         "eps": options.adam_epsilon,
     }

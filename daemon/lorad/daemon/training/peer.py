@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import logging
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,8 @@ from lorad.shared.errors import LoradError
 from lorad.shared.messages import AnyReport, Assignment, Order, Wanted
 
 PR_SET_PDEATHSIG = 1
+TOGETHER_SECONDS = 30.0
+"""In which the run says what all its processes met."""
 
 
 class Silent:
@@ -50,8 +52,13 @@ def main() -> None:
 
     task = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Assignment)
     rank, count = int(os.environ[RANK]), int(os.environ[COUNT])
-    with contextlib.suppress(LoradError):  # the run meets the same, and says it
+    try:
         train(task, Silent(), meet(Path(os.environ[MEETING]), rank, count))
+    except LoradError as error:
+        # Most of them the run meets as well: it says them, and ends this process.
+        time.sleep(TOGETHER_SECONDS)
+        print(f"ERROR: process {rank}: {error}", flush=True)
+        os._exit(1)  # what only this one met ends the run, which would wait for it
     while True:  # the run still draws and saves, and then ends this process
         signal.pause()
 

@@ -228,7 +228,7 @@ def assemble(
         rates=learning_rates(recipe, last_step),
         checkpoints=checkpoints,
         preview=Preview(family, recipe, folder),
-        trackers=Trackers(recipe, folder),
+        trackers=Trackers(recipe, folder, recipe.log.report_to if peers.leads else ()),
         about=about(recipe, loaded),
         cache=loaded.cache,
         pace=loaded.pace,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,14 @@ CLOSE_SECONDS = 30.0
 class Trackers:
     """Those of `[log] report_to`."""
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, names: Sequence[str]) -> None:
         """The thread starts them; `folder` gets what they write locally."""
         self.every = recipe.log.every_n_steps
         self._inbox: queue.Queue[tuple[dict[str, float], int] | None] = queue.Queue(WAITING)
         self._thread: threading.Thread | None = None
-        if recipe.log.report_to:
+        if names:
             self._thread = threading.Thread(
-                target=self._run, args=(recipe, folder), name="trackers", daemon=True
+                target=self._run, args=(recipe, folder, names), name="trackers", daemon=True
             )
             self._thread.start()
 
@@ -53,8 +53,8 @@ class Trackers:
                 log.warning("A tracker hangs; what it was not told yet is lost to it.")
             self._thread.join(CLOSE_SECONDS)
 
-    def _run(self, recipe: Recipe, folder: Path) -> None:
-        trackers = {name: _start(name, recipe, folder) for name in recipe.log.report_to}
+    def _run(self, recipe: Recipe, folder: Path, names: Sequence[str]) -> None:
+        trackers = {name: _start(name, recipe, folder) for name in names}
         while (told := self._inbox.get()) is not None:
             for name, tracker in trackers.items():
                 if tracker is not None and not _soft(name, tracker.log, told[0], step=told[1]):

@@ -23,7 +23,7 @@ from lorad.daemon.training.data.manifest import Entry
 from lorad.daemon.training.data.pictures import broken_pictures, fault
 from lorad.daemon.training.data.views import LATENT
 from lorad.daemon.training.data.work import Part, Picture, Seen, Shape, Work, plan
-from lorad.daemon.training.device import Place
+from lorad.daemon.training.device import Place, is_full_card
 from lorad.daemon.training.families import Family
 from lorad.daemon.training.families.base import Tokens
 from lorad.shared.errors import DataChanged
@@ -102,6 +102,7 @@ class Encoder:
         embedded: list[Tensors] = []
         if recipe.lora.train_text_encoder:
             tokens = self._family.tokenize(texts)
+            self._family.unpark()  # they stay
         else:
             embedded = self._embed(texts)
         self._family.park(text=not recipe.lora.train_text_encoder)
@@ -151,7 +152,7 @@ class Encoder:
 
     def _encode_pictures(self, works: list[Work], parts: list[Part]) -> None:
         """Make what is missing, one bucket after the other, decoding ahead of the encoder."""
-        self._family.unpark()
+        self._family.unpark(network=False)
         self._told = -math.inf
         broken: dict[str, Exception] = {}
         decoders = min(DECODERS, len(os.sched_getaffinity(0)))
@@ -206,8 +207,8 @@ class Encoder:
         """[2, c, h/8, w/8] for each; in halves where they do not fit together."""
         try:
             return list(self._family.encode_pictures(torch.stack(pixels)).float().cpu().unbind())
-        except torch.OutOfMemoryError:
-            if len(pixels) == 1:
+        except RuntimeError as error:
+            if not is_full_card(error) or len(pixels) == 1:
                 raise
         # Not before here: the error held what had been allocated.
         torch.cuda.empty_cache()
@@ -227,7 +228,7 @@ class Encoder:
         group = self._captions_group(dtype)
         found = self._cache.find(group, texts)
         if missing := [text for text in texts if text not in found]:
-            self._family.unpark()
+            self._family.unpark(network=False)
             self._told = -math.inf
             with self._cache.writer(group) as writer:
                 at_once = 1 if self._place.exact else CAPTIONS_AT_ONCE

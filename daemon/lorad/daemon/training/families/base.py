@@ -82,11 +82,14 @@ class Family(Protocol):
         ...
 
     def park(self, *, text: bool = True) -> None:
-        """Take what only encodes and decodes off the device; the text encoders only with `text`."""
+        """Take what only encodes and decodes off the device; the text encoders only with `text`.
+
+        The network is on it afterwards.
+        """
         ...
 
-    def unpark(self) -> None:
-        """Bring everything back onto the device."""
+    def unpark(self, *, network: bool = True) -> None:
+        """Bring what encodes and decodes onto the device; without `network` that one leaves it."""
         ...
 
     def pipeline(self) -> Any:

@@ -82,16 +82,23 @@ class Loaded:
         return {"text": torch.cat(texts, dim=-1), "pooled": torch.cat(with_projection, dim=-1)}
 
     def park(self, *, text: bool = True) -> None:
-        """Take the VAE, and with `text` the text encoders, off the device."""
+        """Take the VAE, and with `text` the text encoders, off the device; the network is on it."""
         self._vae.to("cpu")
         if text:
             for encoder in (*self.text_encoders.values(), *self._others.values()):
                 encoder.to("cpu")
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+            self.network.to(self._device)
 
-    def unpark(self) -> None:
-        """Bring everything back onto the device."""
+    def unpark(self, *, network: bool = True) -> None:
+        """Bring what encodes onto the device; without `network` that one makes room for it.
+
+        All at once may be more than a card holds which could train: it is parked again then.
+        """
+        if self._device.type == "cuda" and not network:
+            self.network.to("cpu")
+            torch.cuda.empty_cache()
         for part in (self._vae, *self.text_encoders.values(), *self._others.values()):
             part.to(self._device)
 

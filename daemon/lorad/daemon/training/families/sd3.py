@@ -40,7 +40,6 @@ class SD3(Loaded):
         self.architecture = f"stable-diffusion-3-{variety}"
         self.base_model_version = f"sd3_{variety}"
         self.network.to(device)
-        self.unpark()
 
     @staticmethod
     def process_of(source: Source) -> Flow:
@@ -58,7 +57,10 @@ class SD3(Loaded):
                 T5TokenizerFast, source.folder, "tokenizer_3", self.base
             )
             # In the network's precision: T5-XXL takes 19 GiB in fp32.
-            self._others["text_encoder_3"] = source.part("text_encoder_3", T5EncoderModel, dtype)
+            t5: Any = source.part("text_encoder_3", T5EncoderModel, dtype)
+            # It keeps some layers in fp32 where fp16 would overflow; autocast would undo that.
+            t5.forward = torch.autocast(self._device.type, enabled=False)(t5.forward)
+            self._others["text_encoder_3"] = t5
             parts += ["text_encoder_3", "tokenizer_3"]
         kept = str(dtype) if source.has_t5 else "none"
         self.text_digest = f"{source.digest(*parts)}/{self._t5_tokens}/{kept}"

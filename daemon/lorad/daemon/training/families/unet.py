@@ -26,7 +26,6 @@ class UNetFamily(Loaded):
         self._load_text(source)
         self._take_network(source.part("unet", UNet2DConditionModel, dtype), "U-Net")
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.unpark()
 
     @staticmethod
     def process_of(source: Source) -> Diffusion:

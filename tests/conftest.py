@@ -18,8 +18,8 @@ os.environ["LORAD_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="lorad-test-")) / 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: while a test waits for a daemon, others go on."""
-    return len(os.sched_getaffinity(0)) + 1
+    """More than there are cores: most tests wait for a daemon, a run or a terminal."""
+    return 2 * len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.fixture

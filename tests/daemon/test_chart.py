@@ -261,6 +261,27 @@ def test_what_is_read_once_is_kept_and_grows() -> None:
     assert disk.reads == 2
 
 
+def test_a_job_that_was_looked_at_before_its_first_step_has_its_curve() -> None:
+    charts = Charts(Disk())
+    assert charts.draw(GetChart(id=1, width=9), 1).lines == {}
+    charts.note_look(1, Validation(step=1, loss=0.3, best=True))
+    charts._grow(1, lambda curves: curves.add_points([point(1, 1.0)]))
+    drawn = charts.draw(GetChart(id=1, width=9, metrics=["loss", "validation_loss"]), 1)
+    assert drawn.lines.keys() == {"loss", "validation_loss"}
+
+
+def test_a_figure_that_is_asked_for_many_times_is_drawn_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    charts, drawn = Charts(Disk(point(1, 1.0))), []
+    columns = Series.columns
+    monkeypatch.setattr(
+        Series, "columns", lambda self, *asked: drawn.append(1) or columns(self, *asked)
+    )
+    charts.draw(GetChart(id=1, width=9, metrics=["loss"] * 1000), 1)
+    assert len(drawn) == 1
+
+
 def test_going_back_takes_the_looks_and_gauges_along() -> None:
     curves = Curves()
     curves.add_points([point(1, 1.0), point(2, 2.0)])

@@ -134,7 +134,7 @@ def test_it_is_for_this_box(lorad: Lorad, fake: Fake) -> None:  # noqa: F811
 def test_the_unit_says_what_it_must() -> None:
     lines = unit_text({"LORAD_HOME": "/a b/100%", "HF_TOKEN": "hf_secret"}).splitlines()
     assert 'Environment="LORAD_HOME=/a b/100%%"' in lines
-    assert f'ExecStart="{sys.executable}" -m lorad.daemon' in lines
+    assert f'ExecStart="{sys.executable}" -P -m lorad.daemon' in lines
     for line in ("Type=notify", "KillMode=process", "UMask=0077", "Restart=on-failure"):
         assert line in lines
     assert "hf_secret" not in "\n".join(lines)

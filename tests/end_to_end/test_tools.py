@@ -34,6 +34,19 @@ def test_check_of_a_good_recipe(finished: Finished) -> None:
     assert "It can be trained." in done.stdout
 
 
+def test_what_lies_beside_a_recipe_is_no_module(tmp_path: Path) -> None:
+    """Data sets come from strangers, and are checked from within their folder."""
+    recipe = small_recipe(tmp_path)
+    for name in ("msgspec", "torch", "PIL", "lorad", "json"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    done = subprocess.run(
+        [LORAD, "check", recipe.name], cwd=tmp_path, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert "It can be trained." in done.stdout, done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
 def test_check_names_every_problem_at_once(finished: Finished, tmp_path: Path) -> None:
     recipe = small_recipe(tmp_path)
     for name in ("anchor.png", "ambulance.png"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lorad.shared.jobs import Finishing, Job, Pausing
+from lorad.shared.jobs import Finishing, Held, Job, Pausing
 
 if TYPE_CHECKING:
     from lorad.daemon.queue import Queue
@@ -21,7 +21,7 @@ LASTING = "what is wrong with it would be so again"
 
 def has_tries(queue: Queue, job: Job) -> bool:
     """Whether it is to be tried again, and was not as often as it was to be."""
-    leaves = isinstance(job.status, Pausing) or (
+    leaves = isinstance(job.status, Pausing | Held) or (
         isinstance(job.status, Finishing) and job.status.outcome == "cancelled"
     )
     return not leaves and queue.store.retried(job.id) < job.retries
@@ -30,7 +30,7 @@ def has_tries(queue: Queue, job: Job) -> bool:
 def try_again(queue: Queue, job: Job, reason: str) -> bool:
     """Put a job that failed back into the queue for a later time; false where it has had its tries.
 
-    One that was asked to leave is not tried again: nobody waits for it.
+    One that was asked to leave or to stand still is not: nobody waits for it.
     """
     if not has_tries(queue, job):
         return False

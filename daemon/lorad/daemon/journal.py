@@ -72,11 +72,10 @@ def read_journal(path: Path, after: int = 0) -> list[AnyReport]:
         if end > len(data):
             break
         number += 1
-        try:
-            report = _decoder.decode(data[at + 4 : end])
-        except msgspec.MsgspecError:
-            break  # a power cut leaves zeros where the last frames were
         if number > after:
-            reports.append(report)
+            try:
+                reports.append(_decoder.decode(data[at + 4 : end]))
+            except msgspec.MsgspecError:
+                break  # a power cut leaves zeros where the last frames were
         at = end
     return reports

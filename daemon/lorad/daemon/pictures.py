@@ -74,7 +74,7 @@ def _made(
 ) -> tuple[int, int, bytes]:
     """Width, height and bytes, from the helper."""
     words = [str(box[0]), str(box[1]), wanted.form, str(wanted.colours), str(MAX_SENT)]
-    command = [sys.executable, "-m", "lorad.daemon.tools.picture", *words]
+    command = [sys.executable, "-P", "-m", "lorad.daemon.tools.picture", *words]
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS)
     except subprocess.TimeoutExpired as error:

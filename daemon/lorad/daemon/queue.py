@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Mapping
@@ -60,6 +61,8 @@ DOWN_HELD = "it was held when the daemon was shut down"
 """A job paused for this is resumed by nobody but whoever held it."""
 TERMINATED = "it was told to end (SIGTERM), as at a reboot"
 REBOOTED = "the machine was started again"
+SHORT = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
+"""Why no process begins now: the box lacks something, and the job is not to blame."""
 
 
 class Queue(Figures):
@@ -72,6 +75,7 @@ class Queue(Figures):
         super().__init__(store, events, gauges)
         self.home = home
         self.supervisor = supervisor
+        self._short = ""
         self.going_down = False
         self._taken_up = False
         self.stirred = True
@@ -180,7 +184,8 @@ class Queue(Figures):
         jobs = [job for job in self.store.jobs() if not self._failed_unread(job)]
         now = self.now(jobs)
         for start in scheduler.decide(now):
-            self._start(self.store.job(start.job_id), start.gpus)
+            if not self._start(self.store.job(start.job_id), start.gpus):
+                break
         # Who started stirs the queue again, and is looked at then.
         if not self.stirred and self._line.is_old(now):
             for changed in self._line.look(now):
@@ -194,7 +199,8 @@ class Queue(Figures):
             for job in jobs
         ]
 
-    def _start(self, job: Job, gpus: tuple[str, ...]) -> None:
+    def _start(self, job: Job, gpus: tuple[str, ...]) -> bool:
+        """Begin its run; false where the box can begin none now, so that it and all others wait."""
         attempt = self.store.begin_attempt(job.id)
         failpoints.passed("spawn.before")
         try:
@@ -202,8 +208,13 @@ class Queue(Figures):
             process = self.supervisor.spawn(attempt, gpus, named)
             failpoints.passed("spawn.after")
         except OSError as error:
+            if error.errno in SHORT:
+                self._short = error.strerror or "OSError"
+                log.warning("job %d waits: no process can be started: %s", job.id, error)
+                return False
             self._fail_unstarted(job, f"Its process could not be started: {error}.")
-            return
+            return True
+        self._short = ""
         self._recent.pop(job.id, None)
         self._paces.pop(job.id, None)
         try:
@@ -211,6 +222,7 @@ class Queue(Figures):
         except Exception:
             self.supervisor.kill(job.id)  # nobody would know of it
             raise
+        return True
 
     def _failed_unread(self, job: Job) -> bool:
         """Whether a waiting job had to fail: its recipe, frozen by another version, is unusable."""
@@ -235,6 +247,8 @@ class Queue(Figures):
                 return f"Job {job.id} waits: the daemon is going down."
             if blind := self.gauges.newest.blind:
                 return f"Job {job.id} waits for the GPU driver to answer: {blind}."
+            if self._short:
+                return f"Job {job.id} waits: this box can start no process now ({self._short})."
         return why(job, self.now(self.store.jobs()))
 
     # -- the daemon's own life ----------------------------------------------------------------

@@ -102,16 +102,16 @@ class Runs:
 
     def collect(self, job_id: int) -> None:
         """Take from a dead run's journal what it could not deliver."""
-        self._ended.pop(job_id, None)
         if line := self._lines.pop(job_id, None):
             self._jobs.pop(line, None)
         attempt = self._queue.store.attempt(job_id)
-        if attempt is None:
-            return
-        path = journal_path(self._queue.home.run_folder(job_id), attempt.number)
-        reports = read_journal(path, attempt.acknowledged)
-        if reports:
-            self._take(attempt, attempt.acknowledged + 1, reports)
+        if attempt is not None:
+            path = journal_path(self._queue.home.run_folder(job_id), attempt.number)
+            reports = read_journal(path, attempt.acknowledged)
+            if reports:
+                self._take(attempt, attempt.acknowledged + 1, reports)
+        # Only now: its last word may be in there, and the job's next process must not pay for it.
+        self._ended.pop(job_id, None)
 
     def forget(self, job_id: int) -> None:
         """Remove a job's journals: what its runs said, and how they ended, is stored."""

@@ -145,7 +145,8 @@ class Service:
                     self._watch(now)
                 next_watch = now + WATCH_SECONDS
             if now >= next_beat:
-                self._beat()
+                with kept_alive("telling the gauges"):
+                    self._beat()
                 self.notifier.tell("WATCHDOG=1")  # from here: a loop that hangs must not say it
                 self.pulse.beat(now - next_beat if next_beat else 0.0)
                 next_beat = now + BEAT_SECONDS
@@ -260,7 +261,11 @@ class Service:
             self._send(made.peer, made.id, made.reply)
 
     def _send(self, peer: Peer, command_id: str, reply: Message) -> None:
-        header, payload = codec.encode(reply, id=command_id, epoch=self.info.epoch)
+        try:
+            header, payload = codec.encode(reply, id=command_id, epoch=self.info.epoch)
+        except ValueError as error:  # a name on the disk need not be text
+            reply = refusal(error)
+            header, payload = codec.encode(reply, id=command_id, epoch=self.info.epoch)
         # A file is brought as it is: its hash is known.
         told = payload if isinstance(reply, FilePiece) else redact_bytes(payload)
         peer.send([header, told])

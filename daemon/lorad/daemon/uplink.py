@@ -249,5 +249,6 @@ class Uplink:
 def _size(report: AnyReport) -> int:
     """About how many bytes it is on the wire."""
     if isinstance(report, SampleReport):
-        return len(report.picture.thumb)
+        picture = report.picture
+        return 400 + len(picture.thumb) + 4 * (len(picture.prompt) + len(picture.path))
     return 200 + 4 * len(report.text) if isinstance(report, NoteReport) else 200

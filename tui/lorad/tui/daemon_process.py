@@ -78,7 +78,7 @@ def _spawn(home: Home, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     log = os.open(home.daemon_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "lorad.daemon", *arguments],
+            [sys.executable, "-P", "-m", "lorad.daemon", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

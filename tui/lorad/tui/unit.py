@@ -67,7 +67,7 @@ def _settings(environment: Mapping[str, str]) -> list[str]:
             path = str(Path(value).expanduser().absolute())
             lines.append(f"Environment={quoted(f'{name}={path}')}")
     python = quoted(sys.executable).replace("$", "$$")
-    return [*lines, f"ExecStart={python} -m lorad.daemon"]
+    return [*lines, f"ExecStart={python} -P -m lorad.daemon"]
 
 
 def quoted(word: str) -> str:

@@ -230,9 +230,9 @@ class Charts:
 
     def _grow(self, job_id: int, grow: Callable[[Curves], object]) -> None:
         """Now, or when all that is on the disk is read."""
-        if curves := self.known(job_id):
+        if (curves := self.known(job_id)) is not None:  # an empty one is kept, too
             grow(curves)
-        elif reading := self._reading.get(job_id):
+        elif (reading := self._reading.get(job_id)) is not None:
             reading.missed.append(grow)
 
     def forget(self, job_id: int) -> None:
@@ -266,7 +266,7 @@ class Charts:
             smoothing=min(1.0, max(0.0, smoothing)) if math.isfinite(smoothing) else 0.0,
         )
         lines: dict[Metric, list[Column]] = {}
-        for metric in request.metrics:
+        for metric in dict.fromkeys(request.metrics):
             series = curves.of(metric)
             if columns := series.columns(metric, window):
                 lines[metric] = columns

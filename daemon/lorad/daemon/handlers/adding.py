@@ -41,7 +41,7 @@ def add_job(service: Service, request: AddJob, actor: str) -> Added:
         raise BadRequest(why="the recipe's folder must be an absolute path")
     recipe = parse_recipe(request.recipe)
     refuse_too_wide(recipe.train.num_processes, service.gauges.newest.gpus)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # false as well where it is too long or cannot be looked at
         raise RecipeFolderMissing(folder=folder, host=service.info.hostname)
     new = NewJob(
         recipe=recipe,
@@ -99,9 +99,9 @@ def _claim(service: Service, new: NewJob, job_id: int) -> Path:
             folder = parent / f"{new.recipe.name}-{job_id}{suffix}"
             if not folder.exists():
                 return _made(service, folder)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # NUL is a character of TOML and of no path
         where = new.recipe_folder / (wanted or "output")
-        raise NotWritable(path=where, why=error.strerror) from error
+        raise NotWritable(path=where, why=getattr(error, "strerror", error)) from error
     raise AssertionError("count never ends")
 
 

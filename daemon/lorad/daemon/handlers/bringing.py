@@ -42,7 +42,11 @@ def list_files(service: Service, request: ListFiles, actor: str) -> Files:
         folders.sort()
         for name in sorted(names):
             path = Path(parent, name)
-            about = path.lstat()
+            try:
+                about = path.lstat()
+                name.encode()
+            except (OSError, UnicodeEncodeError):  # pruned since; or none that can be asked for
+                continue
             if stat.S_ISREG(about.st_mode):
                 files.append(_info(path.relative_to(folder).as_posix(), about))
         if len(files) >= MAX_FILES:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from lorad.daemon.service import Service
 
 MAX_RETRIES = 1000
+LAST_TIME = 32_503_680_000.0
+"""The year 3000, in seconds since the epoch: a time that every clock can write."""
 
 
 def add_group(service: Service, request: AddGroup, actor: str) -> Groups:
@@ -133,6 +135,8 @@ def read_terms(
         raise BadRequest(why=f"a job is tried again from 0 to {MAX_RETRIES} times")
     if "gpus" in terms:
         terms["gpus"] = find_cards(terms["gpus"], service.gauges.newest.gpus)
+    if not 0 <= terms.get("start_after", 0) <= LAST_TIME:
+        raise BadRequest(why="there is no such time to start after")
     if terms.get("start_after") == 0:
         terms["start_after"] = None
     if "after" in terms:

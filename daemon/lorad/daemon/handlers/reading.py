@@ -10,6 +10,7 @@ from lorad.daemon.later import InPieces, Later
 from lorad.daemon.loglines import lines_of
 from lorad.daemon.logs import read_log
 from lorad.shared.errors import (
+    LogTooSlow,
     NoPicture,
     PictureTooSlow,
     RecipeError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 MAX_POINTS = 20_000
 MAX_LOG_BYTES = 1 << 18
 MAX_NOTES = 1000
+LOG_SECONDS = 20.0
 
 
 def hello(service: Service, request: Hello, actor: str) -> Welcome:
@@ -138,8 +140,12 @@ def get_notes(service: Service, request: GetNotes, actor: str) -> Notes:
     return Notes(notes=service.store.notes(request.id, limit))
 
 
-def get_log_lines(service: Service, request: GetLogLines, actor: str) -> LogLines:
-    return lines_of(_log_path(service, request.id), request)
+def get_log_lines(service: Service, request: GetLogLines, actor: str) -> LogLines | Later:
+    path = _log_path(service, request.id)
+    if not request.find and request.level == "info":
+        return lines_of(path, request)
+    # Where nothing fits, megabytes are sifted.
+    return Later(lambda: lines_of(path, request), LogTooSlow(), LOG_SECONDS)
 
 
 def get_health(service: Service, request: GetHealth, actor: str) -> Health:

@@ -17,6 +17,7 @@ import msgspec
 import psutil
 
 from lorad.daemon.telemetry.owners import Owners
+from lorad.shared.clean import clean_line
 from lorad.shared.jobs import Disk, Gpu, GpuProcess, Host
 
 log = logging.getLogger(__name__)
@@ -298,7 +299,7 @@ def disks(folders: Iterable[Path]) -> tuple[Disk, ...]:
             if device not in found:
                 about = os.statvfs(folder)
                 found[device] = Disk(
-                    path=str(folder),
+                    path=clean_line(str(folder), 4096),
                     total_bytes=about.f_blocks * about.f_frsize,
                     free_bytes=about.f_bavail * about.f_frsize,
                 )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import psutil
 
+from lorad.shared.clean import clean_line
 from lorad.shared.jobs import GpuProcess
 
 NAME_LIMIT = 60
@@ -71,13 +72,16 @@ class Owners:
 
 def _user(process: psutil.Process) -> str:
     try:
-        return process.username()
+        return clean_line(process.username(), NAME_LIMIT)
     except psutil.Error:
         return ""
 
 
 def _name(process: psutil.Process) -> str:
-    """The program, and for Python the script or module that it runs."""
+    """The program, and for Python the script or module that it runs.
+
+    Its words are anybody's: bytes that are no text would end whoever tells them.
+    """
     try:
         words = process.cmdline()
     except psutil.Error:
@@ -87,4 +91,4 @@ def _name(process: psutil.Process) -> str:
         script = words[2] if words[1] == "-m" and len(words) > 2 else os.path.basename(words[1])
         if not script.startswith("-"):
             program = f"{program} {script}"
-    return program[:NAME_LIMIT]
+    return clean_line(program, NAME_LIMIT)

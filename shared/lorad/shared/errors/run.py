@@ -140,6 +140,10 @@ class PictureTooSlow(LoradError):
     """The box is too busy to make the picture {path} ready now. Ask for it again."""
 
 
+class LogTooSlow(LoradError):
+    """The box is too busy to look through that log now. Ask again."""
+
+
 class CannotContinue(LoradError):
     """The checkpoint in {folder} was made by another recipe ({why}), so going on would make a
     different run. `lorad restart` trains from the start."""

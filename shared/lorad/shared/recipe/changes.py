@@ -284,7 +284,7 @@ def read_value(key: str, text: str) -> Any:
         return None
     try:
         found = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         if not PLAIN.fullmatch(text):
             why = f"{text} is no value of TOML; text goes in quotes, several in brackets"
             raise WrongValue(key=key, why=why) from None

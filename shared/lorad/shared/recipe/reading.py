@@ -43,7 +43,7 @@ def parse_recipe(source: str, path: str = "the recipe") -> Recipe:
     """
     try:
         tables = tomllib.loads(source)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:  # brackets within brackets within
+    except (ValueError, RecursionError) as error:  # numbers without end, brackets within brackets
         raise NotToml(path=path, why=error) from error
     return convert_recipe(tables)
 

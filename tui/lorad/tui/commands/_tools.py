@@ -21,8 +21,11 @@ def require_training() -> None:
 
 
 def tool_command(*words: str) -> list[str]:
-    """The command line of a heavy verb."""
-    return [sys.executable, "-m", "lorad.daemon.tools", *words]
+    """The command line of a heavy verb.
+
+    It is typed beside data sets of strangers: with `-P` no file of theirs is taken for a module.
+    """
+    return [sys.executable, "-P", "-m", "lorad.daemon.tools", *words]
 
 
 def run_tool(*words: str) -> int:

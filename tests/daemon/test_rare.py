@@ -1,0 +1,179 @@
+"""What comes rarely: last words without a daemon, a box without processes, requests of scripts."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+from support import eventually
+
+from lorad.daemon import runs
+from lorad.daemon.telemetry.owners import Owners
+from lorad.shared.jobs import GpuProcess, Job
+from lorad.shared.messages import (
+    Added,
+    AddJob,
+    EndReport,
+    FinishReport,
+    GetStatus,
+    HoldJob,
+    ListFiles,
+    ReadyReport,
+    ResumeJob,
+    SetJob,
+    Status,
+    UpdateJob,
+    Why,
+    WhyJob,
+)
+
+from .simulated import Machine, Processes, Run
+
+RECIPE = 'name = "a"\n[data]\npath = "p"\n'
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    made = Machine(tmp_path, 1)
+    made.start()
+    yield made
+    made.close()
+
+
+def added(machine: Machine, **more: object) -> Job:
+    reply = machine.ask(AddJob(recipe=RECIPE, folder=str(machine.recipes), **more))  # type: ignore[arg-type]
+    assert isinstance(reply, Added)
+    return reply.job
+
+
+def begun(machine: Machine) -> Run:
+    """The one run, when it has said that it trains."""
+    (run,) = machine.working()
+    run.say(ReadyReport(step=1, last_step=100))
+    machine.turn()
+    return run
+
+
+def stands(machine: Machine, job: Job) -> Job:
+    reply = machine.ask(GetStatus())
+    assert isinstance(reply, Status)
+    return next(one for one in reply.jobs if one.id == job.id)
+
+
+def refused(machine: Machine, request: object) -> str:
+    reply = machine.ask(request)  # type: ignore[arg-type]
+    assert getattr(reply, "kind", "") not in ("", "DaemonError"), reply
+    return str(getattr(reply, "message", ""))
+
+
+# -- runs --------------------------------------------------------------------------------------
+
+
+def test_last_words_that_no_daemon_heard_do_not_end_the_next_run(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = added(machine)
+    run = begun(machine)
+    machine.kill()
+    run.say(EndReport(outcome="left", reason="The disk was full."))
+    run.die()
+    machine.start()
+    assert stands(machine, job).state == "paused"
+    machine.ask(ResumeJob(id=job.id))
+    again = begun(machine)
+    monkeypatch.setattr(runs, "EXIT_SECONDS", -1.0)  # the time is over
+    assert machine.service is not None
+    machine.service.runs.end_the_overdue()
+    assert again.alive
+    again.say(FinishReport(), EndReport(outcome="done"))
+    machine.turn()
+    machine.service.runs.end_the_overdue()
+    assert not again.alive, "one that does not go after its own is ended"
+
+
+def test_a_held_run_that_fails_is_not_tried_again(machine: Machine) -> None:
+    job = added(machine, retries=2)
+    run = begun(machine)
+    machine.ask(HoldJob(id=job.id))
+    run.say(EndReport(outcome="failed", reason="It broke.", retryable=True))
+    machine.turn()
+    run.die()
+    machine.turn()
+    assert stands(machine, job).state == "failed"
+
+
+@pytest.mark.parametrize("lack", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENOSPC])
+def test_a_box_that_can_start_nothing_now_fails_nobody(machine: Machine, lack: int) -> None:
+    def spawn(*_: object) -> None:
+        raise OSError(lack, os.strerror(lack))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Processes, "spawn", spawn)
+        jobs = [added(machine), added(machine)]
+        assert [stands(machine, job).state for job in jobs] == ["queued", "queued"]
+        why = machine.ask(WhyJob(id=jobs[0].id))
+        assert isinstance(why, Why)
+        assert f"can start no process now ({os.strerror(lack)})" in why.sentence
+    machine.turn()
+    assert stands(machine, jobs[0]).state == "starting"
+    why = machine.ask(WhyJob(id=jobs[1].id))
+    assert isinstance(why, Why)
+    assert "no process" not in why.sentence
+
+
+# -- requests ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when", [1e20, -1.0, float("inf"), float("nan")])
+def test_no_such_time(machine: Machine, when: float) -> None:
+    job = added(machine, stash=True)
+    add = AddJob(recipe=RECIPE, folder=str(machine.recipes), start_after=when)
+    for request in (add, UpdateJob(id=job.id, start_after=when)):
+        assert "no such time" in refused(machine, request)
+    assert stands(machine, job).start_after is None
+
+
+@pytest.mark.parametrize(
+    ("recipe", "folder"),
+    [
+        (RECIPE, "/" + "a" * 5000),
+        (RECIPE + '[output]\nfolder = "a\\u0000b"\n', ""),
+        (RECIPE + f"[train]\nseed = {'9' * 5000}\n", ""),
+    ],
+    ids=["a long folder", "no character of a path", "a number without end"],
+)
+def test_what_no_box_can_hold_is_refused_with_a_sentence(
+    machine: Machine, recipe: str, folder: str
+) -> None:
+    refused(machine, AddJob(recipe=recipe, folder=folder or str(machine.recipes)))
+
+
+def test_a_number_without_end_is_no_value(machine: Machine) -> None:
+    job = added(machine, stash=True)
+    refused(machine, SetJob(id=job.id, changes={"train.max_train_steps": "9" * 5000}))
+
+
+def test_a_file_whose_name_is_no_text_is_left_out(machine: Machine) -> None:
+    job = added(machine)
+    Path(job.folder, "whole.txt").touch()
+    Path(os.fsdecode(os.fsencode(job.folder) + b"/caf\xe9.png")).touch()
+    reply = machine.ask(ListFiles(id=job.id))
+    assert [file.name for file in getattr(reply, "files", ())] == ["whole.txt"]
+
+
+def test_a_process_whose_name_is_no_text_is_told() -> None:
+    process = subprocess.Popen([b"\xff\xfebad", b"100"], executable="/bin/sleep")
+    try:
+        eventually(psutil.Process(process.pid).cmdline)
+        (told,) = Owners("").named([GpuProcess(pid=process.pid, memory_bytes=1)])
+    finally:
+        process.kill()
+        process.wait()
+    assert told.name.endswith("bad")
+    msgspec.msgpack.encode(told)

@@ -4,6 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE  # tests start thousands of processes
 .PHONY: help install demo test proof soak check bench format clean
 
 help:  ## This list

@@ -27,7 +27,7 @@ def umasked(daemon: Daemon, umask: int) -> None:
         os.umask(before)
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o077])
+@pytest.mark.parametrize("umask", [0o000, pytest.param(0o077, marks=pytest.mark.proof)])
 def test_every_file_and_socket_after_a_run(tmp_path: Path, umask: int) -> None:
     recipe = small_recipe(tmp_path, prompts='["a dot"]')
     daemon = Daemon(tmp_path / "above" / "home")

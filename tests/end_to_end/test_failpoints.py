@@ -1,7 +1,4 @@
-"""Every named place is killed once: what comes of the job is as if nobody had.
-
-The quick form takes a handful of places, `make proof` the whole table.
-"""
+"""Every named place is killed once: what comes of the job is as if nobody had."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -23,8 +19,9 @@ from lorad.shared.failpoints import DAEMON, RUN, VARIABLE
 from lorad.shared.jobs import Job
 from lorad.shared.messages import GetMetrics, GetSamples, GetStatus, ResumeJob, UpdateJob
 
+pytestmark = pytest.mark.proof
+
 STEPS = 4
-QUICK = {"step.after_update", "save.after_rename", "store.after_commit"}
 PASSES = {"save.file": 9, "save.after_rename": 2, "save.before_rename": 2, "step.after_update": 3,
           "step.before_update": 3, "step.counted": 3, "journal.append": 4, "journal.appended": 4,
           "save.before_manifest": 2, "save.manifest": 2, "save.told": 2, "save.before_told": 2,
@@ -90,11 +87,7 @@ def runs_of(daemon: Daemon) -> list[int]:
     return found
 
 
-def chosen(names: dict[str, Any]) -> list[Any]:
-    return [pytest.param(name, marks=[] if name in QUICK else pytest.mark.proof) for name in names]
-
-
-@pytest.mark.parametrize("name", chosen(RUN))
+@pytest.mark.parametrize("name", RUN)
 def test_a_run_that_is_killed_there_comes_to_the_same(walk: Walk, name: str) -> None:
     if name.startswith("encode"):
         shutil.rmtree(walk.daemon.home.cache)
@@ -106,12 +99,8 @@ def test_a_run_that_is_killed_there_comes_to_the_same(walk: Walk, name: str) -> 
     assert differences(walk.wanted, came_to(walk.daemon, job)) == []
 
 
-def at(name: str) -> list[Any]:
-    times = COMMITS if name.startswith("store") else (1,)
-    return [
-        pytest.param(name, time, marks=[] if name in QUICK and time == 4 else pytest.mark.proof)
-        for time in times
-    ]
+def times(name: str) -> tuple[int, ...]:
+    return COMMITS if name.startswith("store") else (1,)
 
 
 def died(daemon: Daemon) -> bool:
@@ -124,7 +113,9 @@ def died(daemon: Daemon) -> bool:
     return daemon.process.poll() is not None
 
 
-@pytest.mark.parametrize(("name", "time"), [case for name in DAEMON for case in at(name)])
+@pytest.mark.parametrize(
+    ("name", "time"), [(name, time) for name in DAEMON for time in times(name)]
+)
 def test_a_daemon_that_is_killed_there_loses_nothing(
     walk: Walk, tmp_path: Path, name: str, time: int
 ) -> None:
@@ -152,9 +143,7 @@ def test_a_daemon_that_is_killed_there_loses_nothing(
     daemon.stop()
 
 
-@pytest.mark.parametrize(
-    "fault", ["enospc", *(pytest.param(one, marks=pytest.mark.proof) for one in ("eio", "short"))]
-)
+@pytest.mark.parametrize("fault", ["enospc", "eio", "short"])
 def test_a_journal_that_cannot_be_written_loses_no_report(walk: Walk, fault: str) -> None:
     walk.fault.write_text(f"journal.append:{fault}@3")
     job = walk.daemon.wait_state(walk.daemon.add(walk.recipe).id, "done")
@@ -173,9 +162,9 @@ def test_what_is_stored_needs_no_journal(walk: Walk) -> None:
     ("fault", "words"),
     [
         ("save.file:enospc@8", "is full: "),
-        pytest.param("save.manifest:eio@2", "fails: Input/output error", marks=pytest.mark.proof),
-        pytest.param("save.file:short@7", "not all of it has arrived", marks=pytest.mark.proof),
-        pytest.param("preview.aside:eio", "fails: Input/output error", marks=pytest.mark.proof),
+        ("save.manifest:eio@2", "fails: Input/output error"),
+        ("save.file:short@7", "not all of it has arrived"),
+        ("preview.aside:eio", "fails: Input/output error"),
     ],
 )
 def test_a_disk_that_fails_pauses_the_job_and_a_resume_comes_to_the_same(

@@ -45,6 +45,7 @@ def test_paused_and_resumed_equals_never_paused(finished: Finished) -> None:
     assert losses[0] == losses[1]
 
 
+@pytest.mark.proof
 def test_cancel_saves_and_resume_and_restart_are_possible(daemon: Daemon, tmp_path: Path) -> None:
     client = daemon.client()
     job = daemon.add(small_recipe(tmp_path, steps=LONG, checkpointing_steps=LONG))

@@ -32,6 +32,9 @@ def children(job: Job) -> list[psutil.Process]:
     return [process for process in found if "lorad.daemon.training.peer" in process.cmdline()]
 
 
+pytestmark = pytest.mark.proof
+
+
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[int, float]:
     """The losses of one process."""
@@ -59,7 +62,6 @@ def test_two_processes_follow_one(wanted: dict[int, float], daemon: Daemon, tmp_
     assert list(found.values()) == pytest.approx(list(wanted.values()), rel=1e-4)
 
 
-@pytest.mark.proof
 def test_paused_on_two_resumes_on_one(
     wanted: dict[int, float], daemon: Daemon, tmp_path: Path
 ) -> None:
@@ -88,7 +90,6 @@ def test_a_killed_run_leaves_no_process_behind(daemon: Daemon, tmp_path: Path) -
     daemon.client().ask(CancelJob(id=job.id, force=True))
 
 
-@pytest.mark.proof
 def test_a_lost_process_ends_the_run_which_goes_on(daemon: Daemon, tmp_path: Path) -> None:
     job = daemon.add(recipe(tmp_path, 2, steps=5000))
     job = daemon.wait_step(job.id, 2)

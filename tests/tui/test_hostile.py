@@ -120,9 +120,8 @@ def test_no_screen_hands_on_what_others_wrote(size: tuple[int, int], tmp_path: P
     walk_through(HOSTILE, size, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "turn", [0, *(pytest.param(turn, marks=pytest.mark.proof) for turn in range(1, SOME))]
-)
+@pytest.mark.proof
+@pytest.mark.parametrize("turn", range(SOME))
 def test_no_screen_hands_on_any_of_three_hundred_texts(turn: int, tmp_path: Path) -> None:
     """In each widget some of them; in the long form each of them first in one of its turns."""
     texts = json.dumps([*TEXTS[turn:], *TEXTS[:turn]])

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from lorad.daemon.training.begin import without_collecting
-from lorad.daemon.training.device import is_card_fault, is_full_card
 from lorad.daemon.training.families.base import Diffusion, Family, Flow
 from lorad.daemon.training.families.counter import Counter, load_counter
 from lorad.daemon.training.families.find import (
@@ -83,6 +82,9 @@ def faults_told(base: str) -> Iterator[None]:
     except LoradError:
         raise
     except Exception as error:
+        # Here, as accelerate takes its time and most checks need none of it.
+        from lorad.daemon.training.device import is_card_fault, is_full_card
+
         if isinstance(error, RuntimeError) and (is_full_card(error) or is_card_fault(error)):
             raise  # the card is to blame
         why = (str(error).splitlines() or [type(error).__name__])[0][:300].rstrip(".")

@@ -340,9 +340,9 @@ def calm_collector() -> None:
     A picture's cells are many objects and no cycles: walking over them all makes a frame late by
     a tenth of a second. `LoradApp` has it done while nobody presses a key.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(700, 10, 1_000_000)
+    gc.enable()
 
 
 def terminal_lives() -> bool:

@@ -183,6 +183,7 @@ class Queue(Figures):
             return
         jobs = [job for job in self.store.jobs() if not self._failed_unread(job)]
         now = self.now(jobs)
+        self._short = ""
         for start in scheduler.decide(now):
             if not self._start(self.store.job(start.job_id), start.gpus):
                 break
@@ -214,7 +215,6 @@ class Queue(Figures):
                 return False
             self._fail_unstarted(job, f"Its process could not be started: {error}.")
             return True
-        self._short = ""
         self._recent.pop(job.id, None)
         self._paces.pop(job.id, None)
         try:

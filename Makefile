@@ -25,10 +25,10 @@ test: $(READY)  ## The whole suite, with real sockets, processes and terminals
 	$(BIN)/python -m pytest -n auto --maxprocesses 6 --dist worksteal -m 'not proof'
 
 proof: $(READY)  ## What is promised, repeated until it convinces: kills, faults, every pair of options
-	$(BIN)/python -m pytest -n auto --maxprocesses 6 --dist load -m proof
+	$(BIN)/python -m pytest -n auto --maxprocesses 6 --dist worksteal -m proof
 
 soak: $(READY)  ## The same, with the counts of a weekend
-	LORAD_SOAK=20 $(BIN)/python -m pytest -n auto --maxprocesses 6 --dist load -m proof --timeout 0
+	LORAD_SOAK=20 $(BIN)/python -m pytest -n auto --maxprocesses 6 --dist worksteal -m proof --timeout 0
 
 check: $(READY)  ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .

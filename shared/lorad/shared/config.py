@@ -127,7 +127,7 @@ def load_config(path: Path | None = None) -> Config:
     source = _read(path)
     try:
         tables = tomllib.loads(source)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigNotToml(path=path, why=error) from error
     return _convert(tables, source, path)
 

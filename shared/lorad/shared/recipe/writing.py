@@ -119,7 +119,7 @@ def _last_line(lines: list[str], first: int) -> int:
     for last in range(first, len(lines)):
         try:
             tomllib.loads("\n".join(lines[first : last + 1]))
-        except tomllib.TOMLDecodeError:
+        except ValueError:
             continue
         return last
     return first

@@ -62,7 +62,7 @@ def _value(text: str) -> Any:
     """A value of TOML; what is none is text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

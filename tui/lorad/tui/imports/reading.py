@@ -254,5 +254,5 @@ def _read(path: str) -> str:
 def _toml(path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(_read(path))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise CannotImport(what=path, why=f"it is not valid TOML ({error})") from error

@@ -53,7 +53,7 @@ def as_value(lines: str) -> str:
         if text.startswith("{"):
             try:
                 prompts.append(tomllib.loads(f"it = {text}")["it"])
-            except tomllib.TOMLDecodeError as error:
+            except ValueError as error:
                 raise ValueError(f"Line {number} is no table: {error}.") from error
         elif text:
             prompts.append(text)

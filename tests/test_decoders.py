@@ -1,0 +1,72 @@
+"""Whatever comes, a decoder takes it or says what is wrong with it."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+import pytest
+from decoders import DECODERS, Decoder
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import SOAK
+
+from lorad.shared.errors import LoradError
+
+EXAMPLES, MANY = 20, 1000 * SOAK
+NASTY = [
+    *(b"\0", b"\xff", b"\xed\xa0\x80", b'"', b"[" * 2000, b"{" * 2000, b"9" * 5000, b"nan", b"\n"),
+    *(b"1e999", b"../", b"\x1b]52;", b"\xc1", b"\xdf\xff\xff\xff\xff"),
+]
+
+
+def changed(seeds: list[bytes]) -> st.SearchStrategy[bytes]:
+    """A good one with parts of it taken out, doubled, or put over by something nasty."""
+    odd = st.sampled_from(NASTY) | st.binary(max_size=8)
+    place = st.floats(0, 1)
+
+    def splice(seed: bytes, changes: list[tuple[float, float, bytes]]) -> bytes:
+        for begin, share, put in changes:
+            at = int(begin * len(seed))
+            seed = seed[:at] + put + seed[at + int(share * share * (len(seed) - at)) :]
+        return seed
+
+    changes = st.lists(st.tuples(place, place, odd), min_size=1, max_size=4)
+    return st.builds(splice, st.sampled_from(seeds), changes) | st.binary(max_size=200)
+
+
+def fed(decoder: Decoder, data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(LoradError):
+        decoder.feed(data, Path(folder))
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_what_it_takes_gladly(name: str) -> None:
+    for seed in DECODERS[name].seeds:
+        fed(DECODERS[name], seed)
+
+
+def any_bytes(name: str, count: int) -> None:
+    decoder = DECODERS[name]
+
+    @settings(
+        max_examples=count, deadline=None, derandomize=True, database=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(changed(decoder.seeds))
+    def tried(data: bytes) -> None:
+        fed(decoder, data)
+
+    tried()
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_any_bytes(name: str) -> None:
+    any_bytes(name, EXAMPLES)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("name", DECODERS)
+def test_any_bytes_many(name: str) -> None:
+    any_bytes(name, MANY)

@@ -161,7 +161,7 @@ DECODERS = {
     ),
     "settings": Decoder(
         of_file("config.toml", load_config),
-        [b'[dashboard]\ntheme = "x"\n[keys]\n"job.pause" = "f5"\n[hosts]\na = "b@c"\n'],
+        [b'[dashboard]\ntheme = "x"\n[keys]\n"job.pause" = "f5"\n[runs]\nhang_seconds = 900\n'],
     ),
     "keys that may come in": Decoder(
         of_file("keys.toml", read_allowed), [b'[ann]\nkey = "' + KEY + b'"\nright = "watch"\n']

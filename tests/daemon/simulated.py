@@ -27,9 +27,11 @@ from lorad.daemon.store.rows import Attempt
 from lorad.daemon.telemetry import NoCards
 from lorad.shared import codec
 from lorad.shared.endpoints import Home
-from lorad.shared.jobs import Process
+from lorad.shared.jobs import Job, Process
 from lorad.shared.messages import (
     Acknowledged,
+    Added,
+    AddJob,
     AnyReply,
     AnyReport,
     AnyRequest,
@@ -44,6 +46,9 @@ FAULTY = 0.08
 FAULTS = ("busy", "full", "uncommitted", "killed", "reply lost")
 """Not begun; refused in the middle; not committed; the daemon is killed in the middle; it is killed
 when all was done and nobody was told."""
+
+
+RECIPE = 'name = "a"\n[data]\npath = "p"\n'
 
 
 class Killed(BaseException):
@@ -379,6 +384,12 @@ class Machine:
         return bool(sent) or said > strangers
 
     # -- a client -----------------------------------------------------------------------------
+
+    def add(self, **more: Any) -> Job:
+        """A job of a plain recipe; `more` as in `AddJob`."""
+        reply = self.ask(AddJob(recipe=RECIPE, folder=str(self.recipes), **more))
+        assert isinstance(reply, Added)
+        return reply.job
 
     def ask(self, request: AnyRequest, *, twice: bool = False) -> AnyReply:
         """What a patient client hears in the end: it repeats a command whose answer is lost.

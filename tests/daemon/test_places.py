@@ -15,7 +15,6 @@ from lorad.shared.endpoints import Home
 from lorad.shared.jobs import Process
 from lorad.shared.messages import (
     AddGroup,
-    AddJob,
     CancelJob,
     Drain,
     MoveJob,
@@ -27,8 +26,6 @@ from lorad.shared.messages import (
 
 from .simulated import Machine
 
-RECIPE = 'name = "a"\n[data]\npath = "p"\n'
-
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
@@ -39,11 +36,6 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     machine.close()
 
 
-def add(machine: Machine, **more: object) -> int:
-    request = AddJob(recipe=RECIPE, folder=str(machine.recipes), **more)  # type: ignore[arg-type]
-    return machine.ask(request).job.id  # type: ignore[union-attr]
-
-
 def order(machine: Machine) -> list[int]:
     assert machine.service is not None
     return [job.id for job in machine.service.store.jobs()]
@@ -52,7 +44,7 @@ def order(machine: Machine) -> list[int]:
 def test_a_job_can_be_moved_to_the_same_place_for_ever(machine: Machine) -> None:
     """Each move halves the room between two places; a float has it fifty times."""
     for _ in range(3):
-        add(machine)
+        machine.add()
     for _ in range(150):
         first, second, third = order(machine)
         machine.ask(MoveJob(id=third, to=2))
@@ -63,7 +55,7 @@ def test_a_job_can_be_moved_to_the_same_place_for_ever(machine: Machine) -> None
 
 def test_undo_does_not_put_a_job_into_a_group_that_is_gone(machine: Machine) -> None:
     machine.ask(AddGroup(name="night"))
-    id = add(machine, group="night")
+    id = machine.add(group="night").id
     machine.ask(RemoveJob(id=id))
     machine.ask(RemoveGroup(name="night"))
     refused = machine.ask(Undo())
@@ -74,8 +66,8 @@ def test_undo_does_not_put_a_job_into_a_group_that_is_gone(machine: Machine) -> 
 
 def test_undo_does_not_let_two_jobs_wait_for_each_other(machine: Machine) -> None:
     machine.ask(Drain(end=True))
-    running = add(machine)  # a change of what a job with a process waits for is no edit
-    other = add(machine)
+    running = machine.add().id  # a change of what a job with a process waits for is no edit
+    other = machine.add().id
     machine.ask(UpdateJob(id=other, after=(running,)))
     machine.ask(UpdateJob(id=other, after=()))
     machine.ask(UpdateJob(id=running, after=(other,)))

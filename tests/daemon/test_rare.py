@@ -17,7 +17,6 @@ from lorad.daemon import runs
 from lorad.daemon.telemetry.owners import Owners
 from lorad.shared.jobs import GpuProcess, Job
 from lorad.shared.messages import (
-    Added,
     AddJob,
     EndReport,
     FinishReport,
@@ -33,9 +32,7 @@ from lorad.shared.messages import (
     WhyJob,
 )
 
-from .simulated import Machine, Processes, Run
-
-RECIPE = 'name = "a"\n[data]\npath = "p"\n'
+from .simulated import RECIPE, Machine, Processes, Run
 
 
 @pytest.fixture
@@ -44,12 +41,6 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     made.start()
     yield made
     made.close()
-
-
-def added(machine: Machine, **more: object) -> Job:
-    reply = machine.ask(AddJob(recipe=RECIPE, folder=str(machine.recipes), **more))  # type: ignore[arg-type]
-    assert isinstance(reply, Added)
-    return reply.job
 
 
 def begun(machine: Machine) -> Run:
@@ -78,7 +69,7 @@ def refused(machine: Machine, request: object) -> str:
 def test_last_words_that_no_daemon_heard_do_not_end_the_next_run(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = added(machine)
+    job = machine.add()
     run = begun(machine)
     machine.kill()
     run.say(EndReport(outcome="left", reason="The disk was full."))
@@ -98,7 +89,7 @@ def test_last_words_that_no_daemon_heard_do_not_end_the_next_run(
 
 
 def test_a_held_run_that_fails_is_not_tried_again(machine: Machine) -> None:
-    job = added(machine, retries=2)
+    job = machine.add(retries=2)
     run = begun(machine)
     machine.ask(HoldJob(id=job.id))
     run.say(EndReport(outcome="failed", reason="It broke.", retryable=True))
@@ -115,7 +106,7 @@ def test_a_box_that_can_start_nothing_now_fails_nobody(machine: Machine, lack: i
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Processes, "spawn", spawn)
-        jobs = [added(machine), added(machine)]
+        jobs = [machine.add(), machine.add()]
         assert [stands(machine, job).state for job in jobs] == ["queued", "queued"]
         why = machine.ask(WhyJob(id=jobs[0].id))
         assert isinstance(why, Why)
@@ -132,7 +123,7 @@ def test_a_box_that_can_start_nothing_now_fails_nobody(machine: Machine, lack: i
 
 @pytest.mark.parametrize("when", [1e20, -1.0, float("inf"), float("nan")])
 def test_no_such_time(machine: Machine, when: float) -> None:
-    job = added(machine, stash=True)
+    job = machine.add(stash=True)
     add = AddJob(recipe=RECIPE, folder=str(machine.recipes), start_after=when)
     for request in (add, UpdateJob(id=job.id, start_after=when)):
         assert "no such time" in refused(machine, request)
@@ -155,12 +146,12 @@ def test_what_no_box_can_hold_is_refused_with_a_sentence(
 
 
 def test_a_number_without_end_is_no_value(machine: Machine) -> None:
-    job = added(machine, stash=True)
+    job = machine.add(stash=True)
     refused(machine, SetJob(id=job.id, changes={"train.max_train_steps": "9" * 5000}))
 
 
 def test_a_file_whose_name_is_no_text_is_left_out(machine: Machine) -> None:
-    job = added(machine)
+    job = machine.add()
     Path(job.folder, "whole.txt").touch()
     Path(os.fsdecode(os.fsencode(job.folder) + b"/caf\xe9.png")).touch()
     reply = machine.ask(ListFiles(id=job.id))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lorad.shared.jobs import Finishing, Held, Job, Pausing
+from lorad.daemon.statuses import wants_cancel
+from lorad.shared.jobs import Held, Job, Pausing
 
 if TYPE_CHECKING:
     from lorad.daemon.queue import Queue
@@ -21,9 +22,7 @@ LASTING = "what is wrong with it would be so again"
 
 def has_tries(queue: Queue, job: Job) -> bool:
     """Whether it is to be tried again, and was not as often as it was to be."""
-    leaves = isinstance(job.status, Pausing | Held) or (
-        isinstance(job.status, Finishing) and job.status.outcome == "cancelled"
-    )
+    leaves = isinstance(job.status, Pausing | Held) or wants_cancel(job)
     return not leaves and queue.store.retried(job.id) < job.retries
 
 

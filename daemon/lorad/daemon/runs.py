@@ -13,10 +13,11 @@ from lorad.daemon.hangs import Hangs
 from lorad.daemon.journal import journal_path, read_journal
 from lorad.daemon.queue import Queue
 from lorad.daemon.server import ROUND
+from lorad.daemon.statuses import wants_cancel
 from lorad.daemon.store.rows import Attempt
 from lorad.shared import codec
 from lorad.shared.errors import LoradError
-from lorad.shared.jobs import Active, Finishing, Held, Job, Pausing, Running, Starting
+from lorad.shared.jobs import Active, Held, Job, Pausing, Running, Starting
 from lorad.shared.messages import (
     Acknowledged,
     AnyReport,
@@ -263,6 +264,6 @@ def wanted(job: Job) -> Wanted:
         return "hold"
     if isinstance(job.status, Pausing):
         return "pause"
-    if isinstance(job.status, Finishing) and job.status.outcome == "cancelled":
+    if wants_cancel(job):
         return "cancel"
     return "run"

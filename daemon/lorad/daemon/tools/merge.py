@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import uuid
 from pathlib import Path
@@ -13,6 +12,7 @@ from diffusers.utils.peft_utils import recurse_remove_peft_layers
 from safetensors import safe_open
 
 from lorad.daemon.training.families.registry import find_model, load_pipeline
+from lorad.daemon.training.families.source import is_plain
 from lorad.daemon.training.files import disk_full_told, refuse_without_room
 from lorad.daemon.training.layers import Layers, tuners
 from lorad.daemon.training.lora import attach
@@ -82,9 +82,7 @@ def put_in(pipeline: Any, layers: Layers, scale: float) -> None:
 def stored_dtype(place: Path) -> torch.dtype:
     """Of weights on the disk, a part's folder or one file; fp32 where it is not plain."""
     paths = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
-    # `x.fp16.safetensors` beside `x.safetensors` is not what is loaded.
-    whole = [path for path in paths if re.match(r"\w+[.-](safe|\d)", path.name)]
-    for path in whole or paths:
+    for path in [path for path in paths if is_plain(path.name)] or paths:
         with safe_open(path, "pt") as file:
             for name in file.keys():  # noqa: SIM118 - it is no mapping
                 return DTYPES.get(file.get_slice(name).get_dtype(), torch.float32)

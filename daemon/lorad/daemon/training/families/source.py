@@ -112,7 +112,7 @@ class Source:
         variants = {
             match[1] for file in files if (match := re.fullmatch(r"\w+\.(\w+)[.-].*", file))
         } - {"safetensors"}
-        if files and variants and not any(re.match(r"\w+[.-](safe|\d)", file) for file in files):
+        if files and variants and not any(map(is_plain, files)):
             some = sorted(variants)[0]
             raise WrongValue(
                 key="model.variant",
@@ -211,6 +211,11 @@ def read_index(folder: Path, base: str) -> dict[str, Any]:
     if not (folder / "model_index.json").is_file():
         raise ModelUnsupported(base=base, why="it has no model_index.json")
     return read_json(folder / "model_index.json", base)
+
+
+def is_plain(name: str) -> bool:
+    """Whether it is loaded where no variant is wanted: `x.fp16.safetensors` is not."""
+    return re.match(r"\w+[.-](safe|\d)", name) is not None
 
 
 def read_json(path: Path, base: str) -> dict[str, Any]:

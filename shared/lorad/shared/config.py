@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +25,7 @@ from lorad.shared.errors import (
 )
 from lorad.shared.recipe.writing import as_toml, with_key
 from lorad.shared.tables import unknown_key, wrong_value
+from lorad.shared.toml import NoToml, read_toml
 
 Images = Literal["auto", "kitty", "sixel", "half", "ascii", "off"]
 Notify = Literal["auto", "off", "bell", "osc9", "osc777"]
@@ -126,8 +126,8 @@ def load_config(path: Path | None = None) -> Config:
     path = path or config_path()
     source = _read(path)
     try:
-        tables = tomllib.loads(source)
-    except (ValueError, RecursionError) as error:
+        tables = read_toml(source)
+    except NoToml as error:
         raise ConfigNotToml(path=path, why=error) from error
     return _convert(tables, source, path)
 

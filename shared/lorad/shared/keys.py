@@ -10,7 +10,6 @@ import os
 import re
 import stat
 import time
-import tomllib
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -23,6 +22,7 @@ from lorad.shared.config import config_path
 from lorad.shared.endpoints import Home, make_private
 from lorad.shared.errors import KeyNamed, KeysUnreadable, NotAKey, NotWritable
 from lorad.shared.recipe.writing import as_toml
+from lorad.shared.toml import read_toml
 
 Right = Literal["watch", "steer"]
 """`watch` asks and listens, `steer` does all; who steers can run programs as the daemon's user."""
@@ -184,10 +184,10 @@ def remove(path: Path, name: str) -> None:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return read_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no TOML"
         raise KeysUnreadable(path=path, why=why) from error
 

@@ -9,7 +9,6 @@ import platform
 import re
 import tarfile
 import time
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +32,7 @@ from lorad.shared.messages import (
     Log,
 )
 from lorad.shared.redact import redact_all
+from lorad.shared.toml import read_toml
 from lorad.tui.commands import _json
 from lorad.tui.doctor.lines import Line, told
 from lorad.tui.doctor.looking import look_at_install
@@ -168,7 +168,7 @@ def collect_queue(bundle: Bundle, daemon: Client, ids: list[int]) -> None:
         if bundle.captions:
             bundle.put(f"job-{id}/recipe.toml", text)
         else:
-            recipe = without_words(tomllib.loads(text))
+            recipe = without_words(read_toml(text))
             bundle.put(f"job-{id}/recipe.json", json.dumps(recipe, indent=2, default=str))
 
 

@@ -7,7 +7,6 @@ A change is a key, such as `train.learning_rate` or `data[1].path`, and its new 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from lorad.shared.errors import CannotChange, KeyUnclear, UnknownKey, WrongValue
 from lorad.shared.recipe.reading import convert_recipe, parse_recipe
 from lorad.shared.recipe.sections import Data, Log, Recipe, Sample, Schedule
 from lorad.shared.recipe.writing import NONE, as_document, as_toml, with_key
+from lorad.shared.toml import NoToml, read_toml
 
 MAY_CHANGE: dict[str, tuple[str, ...]] = {
     "data": ("path",),  # moved: the pictures themselves are held to their hashes
@@ -283,8 +283,8 @@ def read_value(key: str, text: str) -> Any:
     if text == NONE and default is None:
         return None
     try:
-        found = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
+        found = read_toml(f"value = {text}")
+    except NoToml:
         if not PLAIN.fullmatch(text):
             why = f"{text} is no value of TOML; text goes in quotes, several in brackets"
             raise WrongValue(key=key, why=why) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from lorad.shared.errors import (
 from lorad.shared.recipe.sections import Recipe
 from lorad.shared.recipe.sense import check_sense
 from lorad.shared.tables import unknown_key, wrong_value
+from lorad.shared.toml import NoToml, read_toml
 
 
 def load_recipe(path: Path) -> tuple[Recipe, str]:
@@ -42,8 +42,8 @@ def parse_recipe(source: str, path: str = "the recipe") -> Recipe:
         RecipeError: as `load_recipe`.
     """
     try:
-        tables = tomllib.loads(source)
-    except (ValueError, RecursionError) as error:  # numbers without end, brackets within brackets
+        tables = read_toml(source)
+    except NoToml as error:
         raise NotToml(path=path, why=error) from error
     return convert_recipe(tables)
 

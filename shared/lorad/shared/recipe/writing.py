@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from lorad.shared.recipe.sections import Recipe
+from lorad.shared.toml import NoToml, read_toml
 
 MARK = "  # lorad set"
 NONE = "none"
@@ -118,8 +118,8 @@ def _last_line(lines: list[str], first: int) -> int:
     """Where a value that may go over several lines ends."""
     for last in range(first, len(lines)):
         try:
-            tomllib.loads("\n".join(lines[first : last + 1]))
-        except ValueError:
+            read_toml("\n".join(lines[first : last + 1]))
+        except NoToml:
             continue
         return last
     return first

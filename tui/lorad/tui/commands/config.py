@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from lorad.shared.clean import clean, clean_line
 from lorad.shared.config import Config, config_path, load_config, save_setting
 from lorad.shared.errors import UnknownSetting, WrongSetting
 from lorad.shared.recipe.writing import as_toml
+from lorad.shared.toml import NoToml, read_value
 from lorad.tui.commands._arguments import add_json, change, print_document
 
 
@@ -61,8 +61,8 @@ def _in_full(name: str) -> tuple[str, str]:
 def _value(text: str) -> Any:
     """A value of TOML; what is none is text."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
+        return read_value(text)
+    except NoToml:
         return text
 
 

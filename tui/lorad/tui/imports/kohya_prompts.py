@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
+from lorad.shared.toml import read_toml
 from lorad.tui.imports.draft import Draft, side, told
 
 _OPTIONS = {
@@ -31,7 +31,7 @@ def read_prompts(path: str, draft: Draft) -> list[dict[str, Any]]:
 
 def _parse(text: str, suffix: str) -> list[dict[str, Any]]:
     if suffix == ".toml":
-        shared = tomllib.loads(text)["prompt"]
+        shared = read_toml(text)["prompt"]
         return [{**shared, **subset} for subset in shared["subset"]]
     lines = json.loads(text) if suffix == ".json" else text.splitlines()
     return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from lorad.shared.errors import CannotImport, WrongValue
 from lorad.shared.recipe import parse_recipe
 from lorad.shared.recipe.sections import Recipe
 from lorad.shared.recipe.sense import LEAST_OF_PRODIGY, NO_EFFECT
+from lorad.shared.toml import NoToml, read_toml
 from lorad.tui.imports import kohya
 from lorad.tui.imports.arguments import Arguments, convert, find_name, read_words
 from lorad.tui.imports.diffusers import SCRIPTS
@@ -253,6 +253,6 @@ def _read(path: str) -> str:
 
 def _toml(path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(_read(path))
-    except (ValueError, RecursionError) as error:
+        return read_toml(_read(path))
+    except NoToml as error:
         raise CannotImport(what=path, why=f"it is not valid TOML ({error})") from error

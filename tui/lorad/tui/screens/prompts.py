@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ from lorad.shared.jobs import Job
 from lorad.shared.messages import GetRecipe, RecipeText, SetJob
 from lorad.shared.recipe import parse_recipe
 from lorad.shared.recipe.writing import as_toml
+from lorad.shared.toml import NoToml, read_value
 from lorad.tui.messages import Answered, Declined
 from lorad.tui.screens.base import Dialogue
 
@@ -52,8 +52,8 @@ def as_value(lines: str) -> str:
         text = line.strip()
         if text.startswith("{"):
             try:
-                prompts.append(tomllib.loads(f"it = {text}")["it"])
-            except ValueError as error:
+                prompts.append(read_value(text))
+            except NoToml as error:
                 raise ValueError(f"Line {number} is no table: {error}.") from error
         elif text:
             prompts.append(text)

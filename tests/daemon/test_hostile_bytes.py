@@ -19,11 +19,12 @@ import psutil
 import pytest
 import zmq
 from shared.test_codec import CASES, example
-from support import SOAK, Daemon, eventually
+from support import SOAK, Daemon, eventually, small_recipe
 
+from lorad.daemon.server import MOST_CONNECTIONS, raise_file_limit
 from lorad.shared import codec
 from lorad.shared.client import Client
-from lorad.shared.messages import GetHealth, GetStatus, Message, ShutDown
+from lorad.shared.messages import GetHealth, GetMetrics, GetStatus, Message, PauseJob, ShutDown
 
 SEED = 20261123
 QUICK, PROOF = 3_000, 100_000
@@ -262,28 +263,43 @@ def knock_often(daemon: Daemon, name: str, count: int) -> None:
                     pass
 
 
-def test_more_connections_than_files_do_not_end_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["control.sock", "events.sock"])
+def test_too_many_connections_are_ended_and_honest_ones_come_back(
+    daemon: Daemon, name: str
+) -> None:
     """libzmq aborts when a local connection comes and no file can be opened."""
-    import resource
+    watch = daemon.client().watch("daemon/")
+    watch.wait_attached(20)
+    crowd(daemon, name)
+    eventually(lambda: _answers(daemon), 30)
+    eventually(lambda: watch.receive(1), 30)
+    watch.close()
+    daemon.stop()
+    assert not (daemon.home.sockets / name).exists()
 
-    daemon = Daemon(tmp_path / "home")
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-    try:
-        daemon.start()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    try:
-        client = daemon.client()
-        client.greet()
-        with contextlib.ExitStack() as all:
-            for _ in range(400):
-                knock = all.enter_context(socket.socket(socket.AF_UNIX))
-                knock.connect(str(daemon.home.sockets / "control.sock"))
-            client.ask(GetStatus(), timeout=20)
-        eventually(lambda: _answers(daemon), 30)
-    finally:
-        daemon.stop()
+
+def test_too_many_connections_to_where_runs_report_cost_no_run(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    job = daemon.add(small_recipe(tmp_path, steps=10_000, checkpointing_steps=10_000))
+    daemon.wait_step(job.id, 3)
+    crowd(daemon, "runs.sock")
+    client = daemon.client()
+    client.ask(PauseJob(id=job.id))
+    step = daemon.wait_state(job.id, "paused").progress.step
+    points = client.ask(GetMetrics(id=job.id)).points
+    assert [point.step for point in points] == [*range(1, step + 1)]
+
+
+def crowd(daemon: Daemon, name: str) -> None:
+    """More connections than there may be; it is noticed."""
+    raise_file_limit()
+    with contextlib.ExitStack() as all:
+        for _ in range(MOST_CONNECTIONS + 500):
+            knock = all.enter_context(socket.socket(socket.AF_UNIX))
+            knock.connect(str(daemon.home.sockets / name))
+        ended = f"too many connections to {name}"
+        eventually(lambda: ended in daemon.home.daemon_log.read_text(), 30)
 
 
 def _answers(daemon: Daemon) -> bool:

@@ -6,15 +6,12 @@ It has a context of its own, so that whatever knocks there takes nothing from th
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from lorad.daemon.server import LINGER_MS, Listener
 from lorad.shared.config import config_path, load_config
@@ -40,60 +37,8 @@ HANDSHAKES = 64
 """Answered in one round of the daemon's loop."""
 STRANGERS_SECONDS = 60.0
 """Between two lines of the log about those who may not come in."""
-_names = itertools.count()
 DEAD_MS = 30_000
 """Without a sign of life for so long, the other end is gone."""
-
-
-class Guests(Listener):
-    """A bound socket that knows how many are connected."""
-
-    def __init__(
-        self,
-        context: zmq.Context[Any],
-        kind: int,
-        endpoint: str,
-        most: int,
-        prepare: Callable[[zmq.Socket[Any]], None],
-    ) -> None:
-        """Bind.
-
-        Raises:
-            zmq.ZMQError: it cannot be bound there.
-        """
-        self._most = most
-        self._open: set[int] = set()  # the descriptors of its connections
-        self.monitor: zmq.Socket[Any] = context.socket(zmq.PAIR)
-        # Without an end, or libzmq's own thread would wait for us when very many come at once.
-        self.monitor.rcvhwm = 0
-
-        def watched(socket: zmq.Socket[Any]) -> None:
-            prepare(socket)
-            name = f"inproc://connections-{next(_names)}"
-            socket.monitor(name, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
-            self.monitor.connect(name)
-
-        super().__init__(context, kind, endpoint, watched)
-
-    def count(self) -> None:
-        """Take in who came and went."""
-        while self.monitor.poll(0):
-            event = parse_monitor_message(self.monitor.recv_multipart())
-            if event["event"] == zmq.EVENT_ACCEPTED:
-                self._open.add(event["value"])
-            else:
-                self._open.discard(event["value"])
-
-    @property
-    def full(self) -> bool:
-        """Whether more are connected than should be."""
-        return len(self._open) >= self._most
-
-    def close(self) -> None:
-        """Let go of everybody."""
-        self.socket.disable_monitor()
-        self.monitor.close(linger=0)
-        super().close()
 
 
 class Door:
@@ -117,7 +62,7 @@ class Door:
         self.zap: zmq.Socket[Any] = self.context.socket(zmq.REP)
         self.zap.linger = 0
         self.zap.bind(ZAP)
-        self._listeners: list[Guests] = []
+        self._listeners: list[Listener] = []
         try:
             self._read_at = self._stamp()
             self._keep(read_allowed(allowed_path(home)))
@@ -144,7 +89,7 @@ class Door:
             listener.count()
 
     @property
-    def listeners(self) -> list[Guests]:
+    def listeners(self) -> list[Listener]:
         """Where clients ask and where they listen; nothing while it is shut."""
         return self._listeners
 
@@ -222,9 +167,9 @@ class Door:
 
     def _open(self) -> None:
         control, events = self._endpoints
-        first = Guests(self.context, zmq.ROUTER, control, self._most, self._guard)
+        first = Listener(self.context, zmq.ROUTER, control, self._most, self._guard)
         try:
-            second = Guests(self.context, zmq.XPUB, events, self._most, self._guard)
+            second = Listener(self.context, zmq.XPUB, events, self._most, self._guard)
         except zmq.ZMQError:
             first.close()
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import zmq
@@ -57,8 +58,8 @@ EXIT_SECONDS = 30.0
 class Runs:
     """One line to every run that said hello."""
 
-    def __init__(self, socket: zmq.Socket[Any], queue: Queue) -> None:
-        """`socket` is a bound ROUTER."""
+    def __init__(self, socket: Callable[[], zmq.Socket[Any]], queue: Queue) -> None:
+        """`socket` is the bound ROUTER; it may be another one later."""
         self._socket = socket
         self._queue = queue
         self._lines: dict[int, bytes] = {}  # job -> its run's identity
@@ -71,9 +72,9 @@ class Runs:
     def hear(self) -> None:
         """Take what waits on the socket, for a while; the rest in the loop's next round."""
         for _ in range(ROUND):
-            if not self._socket.poll(0):
+            if not self._socket().poll(0):
                 return
-            identity, *frames = self._socket.recv_multipart()
+            identity, *frames = self._socket().recv_multipart()
             try:
                 _, message = codec.decode([*map(redact_bytes, frames)], codec.from_run)
                 if isinstance(message, RunHello):
@@ -162,7 +163,7 @@ class Runs:
 
     def _send(self, identity: bytes, message: Message) -> None:
         try:
-            self._socket.send_multipart([identity, *codec.encode(message)], zmq.DONTWAIT)
+            self._socket().send_multipart([identity, *codec.encode(message)], zmq.DONTWAIT)
         except zmq.ZMQError as error:  # it went away, or does not read: it says hello again
             log.info("a run cannot be reached: %s", error)
 

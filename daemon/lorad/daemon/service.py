@@ -103,7 +103,7 @@ class Service:
         self.supervisor = Supervisor(home, umask)
         self.gauges = Gauges(LateCards(find_cards), Owners(home.runs), home.folder)
         self.queue = Queue(home, self.store, self.events, self.supervisor, self.gauges)
-        self.runs = Runs(self.sockets.runs, self.queue)
+        self.runs = Runs(lambda: self.sockets.runs, self.queue)
         self.logs = Logs(home, self.events)
         self.errands = Errands()
         self.piecework = Piecework()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 from support import Daemon
 
+# Searching for garbage among all that torch and the tests bring took a fifth of the time.
+gc.disable()
 # Two threads that share their cores with other processes mostly wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
 # Whatever terminal the tests are started from.
@@ -20,6 +23,13 @@ os.environ["LORAD_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="lorad-test-")) / 
 def pytest_xdist_auto_num_workers() -> int:
     """More than there are cores: most tests wait for a daemon, a run or a terminal."""
     return 2 * len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is garbage to find, and seldom need to look for it."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
+    gc.enable()
 
 
 @pytest.fixture

@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+import pytest
 
 from lorad.shared import shipped
 from lorad.shared.client import Client
@@ -86,6 +88,12 @@ def small_recipe(
         RECIPE.format(steps=steps, checkpointing_steps=checkpointing_steps, prompts=prompts)
     )
     return path
+
+
+def quick(count: int, cases: Iterable[object]) -> list[object]:
+    """The first so many of them for `make test`, the others for `make proof`."""
+    every = list(cases)
+    return [*every[:count], *(pytest.param(one, marks=pytest.mark.proof) for one in every[count:])]
 
 
 def find_items(recipe: Recipe, folder: Path) -> list[Item]:

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from support import Daemon, eventually
+from support import Daemon, eventually, quick
 
 from daemon import scripted
 from daemon.scripted import Make, add, said
@@ -206,9 +206,7 @@ def impatient(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize(
-    "way", ["sleeping", *(pytest.param(one, marks=pytest.mark.proof) for one in list(WAYS)[1:])]
-)
+@pytest.mark.parametrize("way", quick(1, WAYS))
 def test_a_run_that_hangs_is_ended_and_goes_on(
     way: str, make: Make, impatient: str, tmp_path: Path
 ) -> None:
@@ -229,6 +227,7 @@ def test_a_run_that_hangs_is_ended_and_goes_on(
         assert "Thread" in text, "and that of all its threads"
 
 
+@pytest.mark.proof
 def test_a_run_that_computes_in_silence_is_left_alone(
     make: Make, impatient: str, tmp_path: Path
 ) -> None:

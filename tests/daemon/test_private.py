@@ -11,7 +11,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from support import Daemon, small_recipe
+from support import Daemon, quick, small_recipe
 
 from lorad.shared.endpoints import Home
 from lorad.shared.errors import HomeUnusable
@@ -27,7 +27,7 @@ def umasked(daemon: Daemon, umask: int) -> None:
         os.umask(before)
 
 
-@pytest.mark.parametrize("umask", [0o000, pytest.param(0o077, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("umask", quick(1, [0o000, 0o077]))
 def test_every_file_and_socket_after_a_run(tmp_path: Path, umask: int) -> None:
     recipe = small_recipe(tmp_path, prompts='["a dot"]')
     daemon = Daemon(tmp_path / "above" / "home")
@@ -154,7 +154,7 @@ def as_stranger(code: str) -> subprocess.CompletedProcess[str]:
 
 
 @needs_root
-@pytest.mark.parametrize("long", [False, True], ids=["in its home", "in a short folder"])
+@pytest.mark.parametrize("long", quick(1, [False, True]), ids=["in its home", "in a short folder"])
 def test_a_stranger_gets_nothing(tmp_path: Path, long: bool) -> None:
     """A real second user: no byte, no name, no connection, no way to swap the folder."""
     # pytest's own folders are closed already; this one is as open as /tmp.

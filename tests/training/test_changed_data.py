@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support import small_recipe
+from support import quick, small_recipe
 
 from lorad.daemon.training.data.dataset import Dataset
 from lorad.shared.errors import DataError
@@ -75,7 +75,7 @@ def change_at(pictures: Path, change: Callable[[Path], None], step: int) -> Line
 
 
 @pytest.mark.usefixtures("lazy")
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", quick(3, CHANGES))
 def test_a_picture_that_changed_is_named_and_no_step_is_lost(
     change: Callable[[Path], None], tmp_path: Path
 ) -> None:

@@ -195,6 +195,7 @@ MOUNT = ["unshare", "-rm", "sh", "-c",
          'mount -t tmpfs -o size=12m tmpfs "$1" && shift && exec "$@"', "sh"]  # fmt: skip
 
 
+@pytest.mark.proof
 def test_a_small_disk_that_is_really_full(
     whole: tuple[Path, dict[str, torch.Tensor], Line], tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support import small_data
+from support import quick, small_data
 
 from lorad.shared.messages import Assignment
 from lorad.shared.recipe.reading import convert_recipe
@@ -175,19 +175,12 @@ def test_each_option(option: str, room: Path, tmp_path: Path) -> None:
     resumed_equals_whole(merged(OPTIONS[option]), room, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        pytest.param(options, marks=[] if number < 2 else pytest.mark.proof)
-        for number, options in enumerate(pairwise(GROUPS))
-    ],
-    ids=" and ".join,
-)
+@pytest.mark.parametrize("options", quick(1, pairwise(GROUPS)), ids=" and ".join)
 def test_pairs(options: tuple[str, ...], room: Path, tmp_path: Path) -> None:
     resumed_equals_whole(merged(*(OPTIONS[option] for option in options)), room, tmp_path)
 
 
-@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl", "sd3"])
+@pytest.mark.parametrize("family", quick(2, ["sdxl", "sd3", "sd1", "sd2"]))
 def test_each_family(family: str, room: Path, tmp_path: Path) -> None:
     tables = merged({"model.base": str(tiny_model(family, tmp_path / "models"))})
     resumed_equals_whole(tables, room, tmp_path)

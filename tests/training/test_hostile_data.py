@@ -120,6 +120,7 @@ def test_there_are_enough_of_them() -> None:
     assert len(CASES) >= 60
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", CASES)
 def test_each_is_named_with_its_reason(name: str, checked: tuple[Path, int]) -> None:
     report = json.loads((checked[0] / f"{name}.json").read_text())
@@ -137,6 +138,7 @@ def test_each_is_named_with_its_reason(name: str, checked: tuple[Path, int]) -> 
         assert len(problem) < 3000
 
 
+@pytest.mark.proof
 def test_their_memory_is_bounded(checked: tuple[Path, int]) -> None:
     assert checked[1] < PEAK
     print(f"{len(CASES)} folders, at most {checked[1] >> 20} MiB in one process")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from support import small_recipe
+from support import quick, small_recipe
 
 from lorad.daemon.training import step
 from lorad.daemon.training.data.dataset import Batch
@@ -107,10 +107,7 @@ def notes(line: Line, kind: str) -> list[NoteReport]:
     return [r for r in line.reports if isinstance(r, NoteReport) and r.kind == kind]
 
 
-@pytest.mark.parametrize(
-    "value",
-    [math.nan, *(pytest.param(one, marks=pytest.mark.proof) for one in (math.inf, -math.inf))],
-)
+@pytest.mark.parametrize("value", quick(1, [math.nan, math.inf, -math.inf]))
 @pytest.mark.parametrize("spoil", PLACES)
 def test_one_step_is_left_out_and_its_pictures_are_named(
     spoil: Spoil, value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -131,7 +128,7 @@ def test_one_step_is_left_out_and_its_pictures_are_named(
     no_file_holds_one(tmp_path / "out")
 
 
-@pytest.mark.parametrize("spoil", PLACES)
+@pytest.mark.parametrize("spoil", quick(1, PLACES))
 def test_several_in_a_row_go_back_and_then_pause_with_the_cause(
     spoil: Spoil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

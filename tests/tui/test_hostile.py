@@ -20,7 +20,7 @@ import pytest
 import zmq
 from hostile_text import OBEYED, TEXTS
 from msgspec.structs import replace
-from support import eventually
+from support import eventually, quick
 from terminal import Terminal
 from tui.showcase import SOME, Showcase, daemon
 
@@ -115,7 +115,7 @@ WALK = (
 """Keys, and what is sent after them."""
 
 
-@pytest.mark.parametrize("size", [(80, 24), pytest.param((120, 40), marks=pytest.mark.proof)])
+@pytest.mark.parametrize("size", quick(1, [(80, 24), (120, 40)]))
 def test_no_screen_hands_on_what_others_wrote(size: tuple[int, int], tmp_path: Path) -> None:
     walk_through(HOSTILE, size, tmp_path)
 

@@ -291,6 +291,24 @@ def test_too_many_connections_to_where_runs_report_cost_no_run(
     assert [point.step for point in points] == [*range(1, step + 1)]
 
 
+def test_connections_that_ended_do_not_count(daemon: Daemon) -> None:
+    assert daemon.process is not None
+    process = psutil.Process(daemon.process.pid)
+    client = daemon.client()
+    client.ask(GetStatus())
+    before = process.num_fds()
+    path = str(daemon.home.sockets / "control.sock")
+    for number in range(4):
+        with contextlib.ExitStack() as all:
+            for _ in range(MOST_CONNECTIONS // 3):
+                knock = all.enter_context(socket.socket(socket.AF_UNIX))
+                knock.connect(path)
+                knock.sendall((b"", ZMTP, b"GET / HTTP/1.1\r\n\r\n", HUGE)[number])
+        eventually(lambda: process.num_fds() <= before, 20)
+    client.ask(GetStatus())
+    assert "too many" not in daemon.home.daemon_log.read_text()
+
+
 def crowd(daemon: Daemon, name: str) -> None:
     """More connections than there may be; it is noticed."""
     raise_file_limit()

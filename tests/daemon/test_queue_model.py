@@ -639,7 +639,9 @@ class QueueAndModel(RuleBasedStateMachine):
             if last:
                 run.say(*last)
             run.die()
-            down, row.down = row.down, False
+            # One that finishes is not asked to leave; it may have been told by a signal.
+            down = row.down or bool(last and row.state == "finishing" and not row.cancelled)
+            row.down = False
             self.model.ended(row, run, "yielded" if last else "", rebooted=False)
             row.down = down and row.state == "paused"
         self.machine.rest()

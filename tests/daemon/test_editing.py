@@ -219,10 +219,13 @@ def test_what_ran_meanwhile_is_refused_and_what_was_before_it_is_next(
     client = daemon.client()
     client.ask(SetPriority(id=waiting.id, priority=2))
     job = daemon.wait_step(add(daemon, tmp_path).id, 1)
-    assert refused(client, Undo()) == (
-        f"It cannot be undone any more that job {job.id} (a) was added: job {job.id} was started"
-        " since. `lorad undo` again takes back what was done before it."
-    )
+    for _ in range(2):  # the answer was lost on the way, so it is asked again
+        with pytest.raises(RequestRefused) as caught:
+            client.ask(Undo(), command_id="this one")
+        assert str(caught.value) == (
+            f"It cannot be undone any more that job {job.id} (a) was added: job {job.id} was"
+            " started since. `lorad undo` again takes back what was done before it."
+        )
     assert client.ask(Undo()).said == f"job {waiting.id} (a) was given another priority"
     client.ask(PauseJob(id=job.id))
     daemon.wait_state(job.id, "paused")

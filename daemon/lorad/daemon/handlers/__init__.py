@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lorad.daemon.later import InPieces, Later
+from lorad.daemon.later import InPieces, Later, refusal
 from lorad.shared.codec import Header
 from lorad.shared.errors import (
     BadRequest,
@@ -222,9 +222,14 @@ def handle(
             keep_edit(service, request, reply, before, actor)
             note_done(service, request, actor)
             service.store.remember(header.id, reply)
+    except CannotUndo as error:
+        reply = refusal(error)
+        with service.store.transaction():
+            # It would bar the way to those before it. Asked again, it must not take those back.
+            service.store.drop_edit(error.number)
+            service.store.remember(header.id, reply)
+        note_refused(service, request, error, actor)
     except LoradError as error:
-        if isinstance(error, CannotUndo):
-            service.store.drop_edit(error.number)  # or it would bar the way to those before it
         note_refused(service, request, error, actor)
         raise
     return reply

@@ -9,6 +9,7 @@ catches: whatever was in memory is gone, and another service opens the same file
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import sqlite3
 from collections import Counter, deque
@@ -329,6 +330,10 @@ class Machine:
             service, self.service = self.service, None
             self.restarts += 1
             service.store.close()
+            # What the end of its process would close; histories are long.
+            service.hooks.close()
+            os.close(service.errands.descriptor)
+            os.close(service.errands._wake)
 
     @contextmanager
     def mortal(self) -> Iterator[None]:

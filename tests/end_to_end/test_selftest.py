@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,18 @@ def test_two_kills_come_to_the_same_and_nothing_is_left(tmp_path: Path) -> None:
     assert lines[-1].startswith("Bit for bit equal to a run that nobody killed: ")
     assert not list(tmp_path.glob("lorad-*"))
     eventually(lambda: not left_over(tmp_path))
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_it_ends_its_daemon_and_its_run(tmp_path: Path, number: int) -> None:
+    command = [sys.executable, "-m", "lorad.tui", "selftest", "--kill", "2"]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
+        eventually(lambda: len(left_over(tmp_path)) >= 2, 60)
+        process.send_signal(number)
+        assert process.wait(60) == 128 + number
+    eventually(lambda: not left_over(tmp_path))
+    assert not list(tmp_path.glob("lorad-*"))
 
 
 @pytest.mark.proof

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,9 @@ def main() -> int:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ["DIFFUSERS_DISABLE_REMOTE_CODE"] = "1"
     args = _parser().parse_args()
+    # As Ctrl-C: what was begun is ended, and temporary folders are removed.
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGHUP, _end)
     try:
         if args.verb == "check":
             from lorad.daemon.tools.check import check
@@ -58,6 +62,10 @@ def main() -> int:
         what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         print(f"lorad: {Unforeseen(what=clean_line(what))}", file=sys.stderr)
         return Unforeseen.exit_code
+
+
+def _end(number: int, frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def _selftest(args: argparse.Namespace) -> int:

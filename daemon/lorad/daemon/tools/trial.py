@@ -134,6 +134,6 @@ def trial() -> Iterator[Trial]:
     finally:
         if made is not None:
             made.end()
-        failed = sys.exc_info()[0] not in (None, KeyboardInterrupt)
+        failed = sys.exc_info()[0] not in (None, KeyboardInterrupt, SystemExit)
         if not failed and not (made and made.kept):
             shutil.rmtree(folder, ignore_errors=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from lorad.shared.errors import TrainingNotInstalled
 
@@ -37,11 +39,24 @@ def run_tool(*words: str) -> int:
     require_training()
     sys.stdout.flush()
     process = subprocess.Popen(tool_command(*words))
-    try:
-        code = process.wait()
-    except KeyboardInterrupt:
-        process.wait()  # the terminal told it too; its last words come before our prompt
-        raise
+    with _passed_on(process):
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.wait()  # the terminal told it too; its last words come before our prompt
+            raise
     if code == -signal.SIGINT:
         raise KeyboardInterrupt
-    return code if code >= 0 else 1
+    return code if code >= 0 else 128 - code
+
+
+@contextlib.contextmanager
+def _passed_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """What would end this process alone ends that one, too, and is waited for."""
+    endings = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(one, lambda n, frame: process.send_signal(n)) for one in endings]
+    try:
+        yield
+    finally:
+        for one, handler in zip(endings, before, strict=True):
+            signal.signal(one, handler)

@@ -219,7 +219,7 @@ def log_lines() -> Iterator[str]:
         "Buckets: 64x64: 48",
         "Training: every picture about 133 times",
         "Epoch: 48 pictures in 3 steps",
-        "48 pictures, 0 held out",
+        "48 pictures to train, 0 held out",
         "emoji on cuda (bfloat16), 0.96 million weights to train",
     )
     for step in ROUNDS:

@@ -84,6 +84,19 @@ def test_check_tells_what_is_odd_and_lets_it_be_trained(
     assert report["long_captions"] == [hostile]
 
 
+def test_check_tells_what_this_machine_lacks_and_what_is_held_out(
+    tool: Tool, tmp_path: Path
+) -> None:
+    recipe = small_recipe(tmp_path)
+    more = '[optimizer]\ntype = "adamw8bit"\n[validate]\nsplit = 0.34\n'
+    recipe.write_text(recipe.read_text() + more)
+    report = json.loads(tool("check", recipe, "--json")[1])
+    assert report["problems"] == []
+    assert "Not on this machine: " in report["notes"][0]
+    assert "adamw8bit needs a GPU" in report["notes"][0]
+    assert (report["pictures"], report["held_out"], report["pictures_per_epoch"]) == (6, 2, 4)
+
+
 def test_check_lists_every_broken_picture_of_many(tool: Tool, tmp_path: Path) -> None:
     recipe = small_recipe(tmp_path)
     (tmp_path / "pictures" / "metadata.csv").unlink()

@@ -566,6 +566,7 @@ def test_names_buckets_and_epochs(
 ) -> None:
     caplog.set_level("INFO")
     data = room.dataset(items, recipe(train="gradient_accumulation_steps = 2"))
+    data.tell_buckets()
     rows = [row for micro in (0, 1) for row in data.batch(1, micro).rows]
     assert data.names(1) == [f"{row}.png" for row in dict.fromkeys(rows)]
     assert [(b.width, b.height, b.pictures) for b in data.buckets] == [

@@ -61,6 +61,23 @@ def put(path: Path, data: bytes | Image.Image, caption: str | None = "a caption"
         path.with_suffix(".txt").write_text(caption)
 
 
+def test_what_is_held_out_is_not_trained(tmp_path: Path) -> None:
+    for number in range(12):
+        put(tmp_path / "p" / f"{number}.png", noise(number))
+    put(tmp_path / "p" / "copy.png", noise(3))
+    text = '[data]\npath = "p"\nrepeats = 2\n[validate]\nsplit = 0.5'
+    report = report_of(tmp_path, text)
+    assert report.pictures == 13
+    kept = 13 - report.held_out
+    assert kept in (6, 7), "the copies are on one side"
+    assert report.pictures_per_epoch == 2 * kept
+    assert report.steps_per_epoch == -(-2 * kept // 4)
+    assert report.epochs == round(400 / (2 * kept), 1)
+    assert f"with 1 caption; {report.held_out} held out for validation" in "".join(
+        report_lines(report)
+    )
+
+
 def test_a_folder_without_fault(tmp_path: Path) -> None:
     for number in range(6):
         put(tmp_path / "p" / f"{number}.png", noise(number), f"caption {number % 2}")

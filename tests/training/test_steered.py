@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from lorad.shared.messages import (
     ReadyReport,
     SampleNow,
     SampleReport,
+    SavedReport,
     SaveNow,
     ValidationReport,
     Wanted,
@@ -146,6 +148,23 @@ def test_the_best_checkpoint_is_kept_beside_the_newest(
     assert {"checkpoint-4", "checkpoint-8"} <= kept
     best = tmp_path / "out" / "best" / "small.safetensors"
     assert best.read_bytes() == (tmp_path / "out/checkpoint-4/small.safetensors").read_bytes()
+
+
+def test_what_was_saved_for_its_validation_is_not_saved_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    falling_until(monkeypatch, 8)
+    line, path = Line(), validated(tmp_path, every_n_steps=2, max_pictures=1)
+    path.write_text(
+        path.read_text().replace("checkpointing_steps = 100", "checkpointing_steps = 4")
+    )
+    caplog.set_level(logging.INFO)
+    assert run(path, tmp_path / "out", line) == "done"
+    assert [r.step for r in line.reports if isinstance(r, SavedReport)] == [2, 4, 6, 8]
+    said = "\n".join(caplog.messages)
+    assert "6 pictures to train" not in said
+    assert said.count("Buckets: ") == 2, "of the report, and of what is trained"
+    assert "1 of those held out are looked at" in said
 
 
 def test_it_stops_when_nothing_gets_better_and_says_so(

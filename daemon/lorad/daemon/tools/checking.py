@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from lorad.daemon.scheduler import memory_needed
 from lorad.daemon.training.data.looking import Looking
 from lorad.daemon.training.data.report import DataReport
@@ -13,6 +15,7 @@ from lorad.daemon.training.data.survey import survey
 from lorad.daemon.training.data.told import describe
 from lorad.daemon.training.exactness import inexact
 from lorad.daemon.training.fit import ports_of, refuse_idle_targets, refuse_unfit
+from lorad.daemon.training.optimizer import refuse_optimizer
 from lorad.shared.clean import clean_line
 from lorad.shared.endpoints import find_home
 from lorad.shared.errors import LoradError
@@ -38,6 +41,7 @@ def report_on(file: Path, folder: Path, recipe: Recipe, looking: Looking) -> Rep
     problems = _check_model(recipe, folder)
     ports = ports_of(recipe, folder, find_home().cache, memory_needed(recipe, LARGEST_CARD))
     report = survey(recipe, looking, ports).report
+    report.notes += _check_optimizer(recipe)
     report.notes += [f"Not bit for bit: {reason}" for reason in inexact(recipe)]
     report.problems[:0] = problems
     return Report(file=str(file), name=recipe.name, base=recipe.model.base, **_fields(report))
@@ -57,6 +61,15 @@ def _check_model(recipe: Recipe, folder: Path) -> list[str]:
         except LoradError as error:
             problems.append(str(error))
     return list(dict.fromkeys(problems))
+
+
+def _check_optimizer(recipe: Recipe) -> list[str]:
+    """What this machine lacks for the optimiser; the recipe may be trained on another one."""
+    try:
+        refuse_optimizer(recipe, "cuda" if torch.cuda.is_available() else "cpu")
+    except LoradError as error:
+        return [f"Not on this machine: {error}"]
+    return []
 
 
 def readable(report: Report) -> str:

@@ -55,10 +55,10 @@ def draw(run: Run) -> None:
         run.tell("")
 
 
-def look(run: Run) -> None:
-    """The loss on the pictures held out; the best checkpoint is kept."""
+def look(run: Run) -> bool:
+    """The loss on the pictures held out; the best checkpoint is kept. Whether it saved one."""
     if run.validator is None:
-        return
+        return False
     if run.peers.leads:
         run.tell("validating")
         with run.shown():
@@ -72,9 +72,11 @@ def look(run: Run) -> None:
     better = run.best.since == 0
     run.line.report(ValidationReport(step=run.step, loss=loss, best=better))
     run.trackers.tell(run.step, {"validation_loss": loss}, always=True)
-    if better and run.recipe.validate.keep_best and run.step > 0:
-        save(run)
-        copy_files(run, run.folder / f"checkpoint-{run.step}", run.folder / "best")
+    if not (better and run.recipe.validate.keep_best and run.step > 0):
+        return False
+    save(run)
+    copy_files(run, run.folder / f"checkpoint-{run.step}", run.folder / "best")
+    return True
 
 
 def judge(run: Run, reports: Iterable[PointReport]) -> Verdict:
@@ -197,9 +199,8 @@ def finish(run: Run) -> EndReport:
     run.line.report(FinishReport())
     early = run.step < run.last_step
     draw(run)
-    if run.looked != run.step:
-        look(run)
-    save(run)
+    if run.looked == run.step or not look(run):
+        save(run)
     if run.peers.leads:
         best = run.folder / f"checkpoint-{run.best.step}"
         if keeps_best(run) and best.exists():

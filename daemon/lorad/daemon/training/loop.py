@@ -202,8 +202,7 @@ def between_steps(run: Run) -> bool:
     saves = step % recipe.train.checkpointing_steps == 0
     if draws:
         draw(run)
-    if looks:
-        look(run)
-    if saves:
+    saved = looks and look(run)
+    if saves and not saved:
         save(run)
     return looks or draws or saves

@@ -39,6 +39,20 @@ def make_groups(parameters: Parameters, recipe: Recipe) -> list[Group]:
     return [group for group in groups if group.parameters]
 
 
+def refuse_optimizer(recipe: Recipe, device_type: str) -> None:
+    """Refuse an optimiser that this device or these packages cannot do.
+
+    Raises:
+        OptimizerMissing: its package is not installed.
+        WrongValue: it does not go with this kind of device.
+    """
+    kind = recipe.optimizer.type
+    if kind == "adamw8bit" and device_type == "cpu":
+        raise WrongValue(key="optimizer.type", why='adamw8bit needs a GPU; use "adamw"')
+    if kind in PACKAGES:
+        _load(kind)
+
+
 def make_optimizer(
     groups: list[Group], recipe: Recipe, device: torch.device
 ) -> torch.optim.Optimizer:
@@ -48,9 +62,8 @@ def make_optimizer(
         OptimizerMissing: its package is not installed.
         WrongValue: it does not go with this device or these learning rates.
     """
+    refuse_optimizer(recipe, device.type)
     kind = recipe.optimizer.type
-    if kind == "adamw8bit" and device.type == "cpu":
-        raise WrongValue(key="optimizer.type", why='adamw8bit needs a GPU; use "adamw"')
     if kind == "prodigy" and recipe.train.learning_rate < 0.1:
         log.warning(
             "prodigy finds the learning rate itself and multiplies it by train.learning_rate,"
@@ -164,12 +177,22 @@ def _unplain(value: Any) -> Any:
     return float(value["float"]) if isinstance(value, dict) else value
 
 
-def _load(kind: str, module: str, name: str) -> Any:
-    """A class of a package that not everybody needs.
+PACKAGES = {
+    "adamw8bit": ("bitsandbytes.optim", "AdamW8bit"),
+    "prodigy": ("prodigyopt", "Prodigy"),
+    "schedulefree": ("schedulefree", "AdamWScheduleFree"),
+    "lion": ("lion_pytorch.foreach", "Lion"),
+}
+"""Module and class of optimisers whose packages not everybody needs."""
+
+
+def _load(kind: str) -> Any:
+    """The class of a package that not everybody needs.
 
     Raises:
         OptimizerMissing: it is not installed.
     """
+    module, name = PACKAGES[kind]
     try:
         return getattr(importlib.import_module(module), name)
     except ImportError as error:
@@ -195,7 +218,7 @@ def _adamw(groups: list[dict[str, Any]], recipe: Recipe) -> Any:
 
 def _adamw8bit(groups: list[dict[str, Any]], recipe: Recipe) -> Any:
     """Dettmers et al. 2022 (arXiv 2110.02861)."""
-    made: Any = _load("adamw8bit", "bitsandbytes.optim", "AdamW8bit")
+    made: Any = _load("adamw8bit")
     return made(groups, **_common(recipe))
 
 
@@ -220,7 +243,7 @@ def _adafactor(groups: list[dict[str, Any]], recipe: Recipe) -> Any:
 def _prodigy(groups: list[dict[str, Any]], recipe: Recipe) -> Any:
     """Mishchenko and Defazio 2023 (arXiv 2306.06101)."""
     options = recipe.optimizer
-    made: Any = _load("prodigy", "prodigyopt", "Prodigy")
+    made: Any = _load("prodigy")
     with contextlib.redirect_stdout(io.StringIO()):  # it prints how it decays
         return made(
             groups,
@@ -235,7 +258,7 @@ def _prodigy(groups: list[dict[str, Any]], recipe: Recipe) -> Any:
 
 def _schedulefree(groups: list[dict[str, Any]], recipe: Recipe) -> Any:
     """Defazio et al. 2024 (arXiv 2405.15682)."""
-    made: Any = _load("schedulefree", "schedulefree", "AdamWScheduleFree")
+    made: Any = _load("schedulefree")
     optimizer = made(groups, **_common(recipe))
     optimizer.train()  # it refuses to step otherwise
     return optimizer
@@ -243,7 +266,7 @@ def _schedulefree(groups: list[dict[str, Any]], recipe: Recipe) -> Any:
 
 def _lion(groups: list[dict[str, Any]], recipe: Recipe) -> Any:
     """Chen et al. 2023 (arXiv 2302.06675)."""
-    made: Any = _load("lion", "lion_pytorch.foreach", "Lion")
+    made: Any = _load("lion")
     options = recipe.optimizer
     beta2 = 0.99 if options.adam_beta2 is None else options.adam_beta2
     return made(

@@ -130,7 +130,6 @@ def load(
             looking.end()  # or leaving this block would wait for all of them
             raise
         pictures = found.result()
-    log.info("%d pictures, %d held out", len(pictures.items), len(pictures.held_items))
     objective = make_objective(recipe, family.process)
     cache = Cache(Path(task.cache))
     encoder = Encoder(family, cache, place, lambda phase: say(line, phase))
@@ -139,6 +138,7 @@ def load(
     encode = encoder.encode_later if at_leisure else encoder.encode
     encoded = encode(pictures.items, pictures.entries, recipe)
     dataset = Dataset(encoded, recipe, family, objective, place)
+    dataset.tell_buckets()
     validator = None
     if pictures.held_items:
         held = encoder.encode(pictures.held_items, pictures.held_entries, recipe)
@@ -168,18 +168,17 @@ def find_pictures(task: Assignment, looking: Looking, *, fresh: bool) -> Picture
     apart = [dataclasses.replace(item, name=f"[validate]/{item.name}") for item in found.held]
     manifest = Path(task.folder) / "manifest.json"
     entries = hold(items + apart, manifest, fresh=fresh, index=found.index)
-    share = recipe.validate.split
-    out = [False] * len(items) + [True] * len(apart)
-    if share:
-        regs = {number for number, data in enumerate(recipe.data) if data.is_reg}
-        out = held_out(entries, share, recipe.train.seed, regs)
+    out = held_out([(entry.block, entry.sha256) for entry in entries[: len(items)]], recipe)
+    out += [True] * len(apart)
     sides: tuple[list[tuple[Item, Entry]], list[tuple[Item, Entry]]] = ([], [])
     for pair, is_out in zip(zip(items + apart, entries, strict=True), out, strict=True):
         sides[is_out].append(pair)
     kept, held = sides
+    log.info("%d pictures to train, %d held out", len(kept), len(held))
     if len(held) > recipe.validate.max_pictures:
         drawn = keyed.order(len(held), recipe.train.seed, 0)[: recipe.validate.max_pictures]
         held = [held[row] for row in sorted(drawn)]
+        log.info("%d of those held out are looked at", len(held))
     return Pictures(
         [item for item, _ in kept], [entry for _, entry in kept],
         [item for item, _ in held], [entry for _, entry in held],

@@ -98,7 +98,6 @@ class Dataset:
             recipe.train.train_batch_size,
             recipe.train.seed,
         )
-        self._report()
 
     def __len__(self) -> int:
         """How many pictures."""
@@ -242,8 +241,8 @@ class Dataset:
             return view, self._encoded.empty
         return view, captions[keyed.integer(len(captions), seed, "variant", place)]
 
-    def _report(self) -> None:
-        """Say which buckets there are, and which show a picture twice in one batch."""
+    def tell_buckets(self) -> None:
+        """Log which buckets there are, and which show a picture twice in one batch."""
         log.info(
             "Buckets: %s",
             ", ".join(f"{one.width}x{one.height} ({one.pictures})" for one in self.buckets),

@@ -17,6 +17,7 @@ from lorad.daemon.training.data.look import Look
 from lorad.daemon.training.data.order import Order, Shown
 from lorad.daemon.training.data.pictures import broken_pictures
 from lorad.daemon.training.data.seen import Seen, Sight
+from lorad.daemon.training.data.split import held_out
 from lorad.daemon.training.speed import Speed
 from lorad.shared.errors import BrokenPicture
 from lorad.shared.recipe import Recipe
@@ -77,6 +78,8 @@ class DataReport(Struct, kw_only=True):
     """What was found. With problems, a run would not start."""
 
     pictures: int = 0
+    held_out: int = 0
+    """Of them, for validation: what follows of epochs and steps is of the others."""
     captions: int = 0
     """How many different ones."""
     smaller: list[str] = []
@@ -116,6 +119,7 @@ def make_report(
     facts = _Facts(recipe, items, sight, ports)
     report = DataReport(
         pictures=len(items),
+        held_out=sum(facts.out),
         captions=len({text for item in items for text in item.captions}),
         smaller=facts.smaller(),
         problems=[str(problem) for problem in findings.problems],
@@ -147,6 +151,7 @@ class _Facts:
         ]
         self.places = [place for place, _ in good]
         self.looks = [look for _, look in good]
+        self.out = held_out([(items[place].block, look.sha256) for place, look in good], recipe)
 
     def named(self, groups: list[list[int]]) -> list[list[str]]:
         """Groups of places in `looks` by the pictures' names."""
@@ -190,7 +195,10 @@ class _Facts:
 
     def blocks(self) -> list[Block]:
         counts = Counter(item.block for item in self.items)
-        shown = _shown(self.recipe, counts)
+        held = Counter(
+            self.items[place].block for place, out in zip(self.places, self.out, strict=True) if out
+        )
+        shown = _shown(self.recipe, counts - held)
         return [
             Block(
                 source=valid_text(data.source),
@@ -272,7 +280,8 @@ class _Facts:
             return 0  # there is nothing to train, which is told as a problem
         shown = [
             Shown(numbers[self.shape(look)], data.repeats, data.is_reg)
-            for data, look in zip(blocks, self.looks, strict=True)
+            for data, look, out in zip(blocks, self.looks, self.out, strict=True)
+            if not out
         ]
         batches = Order(shown, train.train_batch_size, train.seed).batches(1)
         return -(-batches // train.gradient_accumulation_steps)

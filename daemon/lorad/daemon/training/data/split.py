@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence
 
 from lorad.daemon.training import keyed
-from lorad.daemon.training.data.manifest import Entry
+from lorad.shared.recipe import Recipe
 
 
-def held_out(entries: list[Entry], share: float, seed: int, keep: Set[int]) -> list[bool]:
+def held_out(pictures: Sequence[tuple[int, str]], recipe: Recipe) -> list[bool]:
     """For each picture whether it is held out: of every block about the share, one at least.
 
-    Blocks in `keep` keep all of theirs, and so does a block of one picture. The same picture twice
-    is on one side of the split.
+    A picture is its block and the digest of its file. Regularisation sets keep all of theirs, and
+    so does a block of one picture. The same picture twice is on one side of the split.
     """
-    out = [False] * len(entries)
-    for block in {entry.block for entry in entries} - keep:
-        rows = [row for row, entry in enumerate(entries) if entry.block == block]
-        contents = sorted({entries[row].sha256 for row in rows}, key=lambda c: _place(c, seed))
-        count = min(max(1, round(share * len(contents))), len(contents) - 1)
+    out, seed = [False] * len(pictures), recipe.train.seed
+    keep = {number for number, data in enumerate(recipe.data) if data.is_reg}
+    if not recipe.validate.split:
+        return out
+    for block in {block for block, _ in pictures} - keep:
+        rows = [row for row, (one, _) in enumerate(pictures) if one == block]
+        contents = sorted({pictures[row][1] for row in rows}, key=lambda c: _place(c, seed))
+        count = min(max(1, round(recipe.validate.split * len(contents))), len(contents) - 1)
         chosen = set(contents[:count])
         for row in rows:
-            out[row] = entries[row].sha256 in chosen
+            out[row] = pictures[row][1] in chosen
     return out
 
 

@@ -32,7 +32,7 @@ def describe(report: DataReport) -> list[tuple[str, str]]:
     if not report.pictures:
         return _sentences("Problem", report.problems)
     return [
-        ("Pictures", f"{report.pictures}, with {report.captions} different captions"),
+        ("Pictures", _pictures(report)),
         *_blocks(report.blocks),
         *_buckets(report),
         *_training(report),
@@ -40,6 +40,12 @@ def describe(report: DataReport) -> list[tuple[str, str]]:
         *_sentences("Note", report.notes),
         *_sentences("Problem", report.problems),
     ]
+
+
+def _pictures(report: DataReport) -> str:
+    captions = "1 caption" if report.captions == 1 else f"{report.captions} different captions"
+    held = f"; {report.held_out} held out for validation" if report.held_out else ""
+    return f"{report.pictures}, with {captions}{held}"
 
 
 def _sentences(label: str, texts: list[str]) -> list[tuple[str, str]]:

@@ -107,7 +107,7 @@ def test_a_recipe_is_changed_by_its_keys(lorad: Lorad, daemon: Home) -> None:
     ("words", "code", "sentence"),
     [
         (["learning_rate"], 2, "`learning_rate` is no KEY=VALUE, such as learning_rate=5e-5."),
-        (["rank=8"], 2, "`lora.rank` of a job cannot be changed: the adapter was made with it."),
+        (["rank=8"], 2, "`lora.rank` of a job cannot be changed: its adapter is made with it."),
         (["learnin_rate=1"], 2, "The recipe has an unknown key `learnin_rate`. Did you mean"),
         (["patience=1", "patience=2"], 2, "Say each key once"),
     ],

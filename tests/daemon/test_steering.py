@@ -120,7 +120,7 @@ def test_a_daemon_that_comes_back_knows_the_changes(make: Make, tmp_path: Path) 
     ("changes", "sentence", "exit_code"),
     [
         ({"learnin_rate": "1"}, "Did you mean `train.learning_rate`?", 2),
-        ({"rank": "8"}, "`lora.rank` of a job cannot be changed: the adapter was made with it", 2),
+        ({"rank": "8"}, "`lora.rank` of a job cannot be changed: its adapter is made with it", 2),
         ({"learning_rate": "-1"}, "`train.learning_rate` does not fit", 2),
         ({"patience": "3"}, "nothing is held out to look at", 2),
         ({"learning_rate": "1", "seed": "1"}, "Say `sample.seed`", 2),

@@ -85,13 +85,14 @@ def test_what_changes(name: str, value: str, ask, now: object) -> None:  # type:
         ("learning_rate", "none", WrongValue, "expected a number"),
         ("train", "{}", WrongValue, "set one of its keys, such as train.learning_rate"),
         ("data[1].path", "x", WrongValue, "there is one set of pictures"),
-        ("rank", "8", CannotChange, "`lora.rank` of a job cannot be changed: the adapter was made"),
-        ("train.seed", "8", CannotChange, "the steps so far were taken with it"),
+        ("rank", "8", CannotChange, "`lora.rank` of a job cannot be changed: its adapter is made"),
+        ("train.seed", "8", CannotChange, "its steps are taken with it"),
         ("data.random_flip", "true", CannotChange, "`data.random_flip` of a job"),
         ("name", "b", CannotChange, "its files are called by it"),
         ("learning_rate", "fast", WrongValue, "expected a number"),
         ("learning_rate", "-1", WrongValue, "`train.learning_rate` does not fit"),
         ("learning_rate", "1\nseed = 2", WrongValue, "more than one value"),
+        ("learning_rate", " ", WrongValue, "it is empty"),
         ("prompts", '["a', WrongValue, "no value of TOML"),
         ("text_encoder_lr", "1e-5", WrongValue, "no text encoder is trained"),
         ("patience", "3", WrongValue, "nothing is held out"),
@@ -101,6 +102,11 @@ def test_what_does_not(name: str, value: str, kind: type[RecipeError], sentence:
     with pytest.raises(kind) as caught:
         apply_changes(RECIPE, {name: value})
     assert sentence in str(caught.value)
+
+
+def test_of_a_copy_all_keys_can_be_set() -> None:
+    with pytest.raises(UnknownKey, match=r"docs/recipe.md lists all keys"):
+        apply_changes(RECIPE, {"zzzzz": "1"}, free=True)
 
 
 def test_both_lengths_at_once_are_refused() -> None:

@@ -36,7 +36,8 @@ class KeyUnclear(RecipeError):
 
 
 class CannotChange(RecipeError):
-    """`{key}` of a job cannot be changed: {why}. Add the recipe again with another one."""
+    """`{key}` of a job cannot be changed: {why}. `lorad copy` makes a new job
+    with another one."""
 
 
 class SweepTooLarge(RecipeError):

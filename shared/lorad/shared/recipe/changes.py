@@ -42,11 +42,11 @@ WHY_NOT = {
     "name": "its files are called by it",
     "model": "the adapter is one for this base model",
     "buckets": "its pictures are encoded by it",
-    "lora": "the adapter was made with it",
+    "lora": "its adapter is made with it",
     "validate": "its validation losses could not be compared with each other",
     "output": "its files are written by it",
 }
-"""For all other tables: the steps so far were taken with it."""
+"""For all other tables: its steps are taken with it."""
 
 AT_THE_NEXT_START = frozenset({
     "train.num_processes", "train.gpu_memory_gib", "data.path", "log.report_to", "log.project",
@@ -217,12 +217,12 @@ def full_key(recipe: Recipe, name: str, *, free: bool = False) -> str:
         if len(keys) > 1 and offered:
             raise KeyUnclear(key=name, names=" or ".join(offered))
         if not keys:
-            raise _unknown(recipe, name)
+            raise _unknown(recipe, name, free=free)
         found = KEY.fullmatch(keys[0])
         assert found is not None
     table, number, field = found.groups()
     if table not in SECTIONS or field not in SECTIONS[table].__struct_fields__:
-        raise _unknown(recipe, name)
+        raise _unknown(recipe, name, free=free)
     return f"{_numbered(recipe, table, number, field)}.{field}"
 
 
@@ -242,7 +242,7 @@ def _numbered(recipe: Recipe, table: str, number: str | None, field: str) -> str
     return f"data[{place}]"
 
 
-def _unknown(recipe: Recipe, name: str) -> Exception:
+def _unknown(recipe: Recipe, name: str, *, free: bool) -> Exception:
     """The refusal that a recipe with this key would meet."""
     table, _, field = name.rpartition(".")
     wrong: dict[str, Any] = {table: {field: 0}} if table in SECTIONS else {name: 0}
@@ -251,6 +251,8 @@ def _unknown(recipe: Recipe, name: str) -> Exception:
     except UnknownKey as error:
         if error.details["hint"].startswith(" Did you mean"):  # type: ignore[attr-defined]
             return error
+        if free:
+            return UnknownKey(key=name, hint=" docs/recipe.md lists all keys.")
         keys = ", ".join(f"{table}.{key}" for table, keys in MAY_CHANGE.items() for key in keys)
         return UnknownKey(key=name, hint=f" These can be set: {keys}.")
     raise AssertionError(name)
@@ -263,7 +265,7 @@ def _first(table: str) -> str:
 def _refuse(key: str) -> None:
     if not may_change(key):
         table = re.split(r"[.\[]", key)[0]
-        why = WHY_NOT.get(table, "the steps so far were taken with it")
+        why = WHY_NOT.get(table, "its steps are taken with it")
         raise CannotChange(key=_shown(key), why=why)
 
 
@@ -282,6 +284,10 @@ def read_value(key: str, text: str) -> Any:
     default = _default(key)
     if text == NONE and default is None:
         return None
+    if not text.strip():
+        raise WrongValue(
+            key=key, why="it is empty; `none` takes a key out, and no text is two quotes"
+        )
     try:
         found = read_toml(f"value = {text}")
     except NoToml:

@@ -73,6 +73,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "ps": ("status",),
     "logs": ("log",),
     "start": ("resume",),
+    "train": ("add",),
     "stop": ("cancel",),
     "kill": ("cancel", "--force"),
     "remove": ("rm",),

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Collection
 
 from lorad.shared.clean import clean_line
-from lorad.shared.jobs import Ended, Job
+from lorad.shared.jobs import Done, Ended, Job
 from lorad.shared.messages import SetJob
 from lorad.shared.recipe.changes import is_late
 from lorad.tui.commands._arguments import add_json, change, changes_of, job_id, title
@@ -41,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     told = clean_line(", ".join(f"{key} = {value}" for key, value in changes.items()), 500)
 
     def sentence(job: Job) -> str:
+        if isinstance(job.status, Done):
+            return f"{title(job)} has {told} once `lorad restart {job.id}` begins it anew."
         if isinstance(job.status, Ended):
             return f"{title(job)} has {told} when it starts again."
         return f"{title(job)} has {told}{when(changes) if job.process else ''}."

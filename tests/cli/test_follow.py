@@ -81,6 +81,18 @@ def test_a_job_that_is_removed_is_no_success(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == "Job 3 (mono) was removed.\n"
 
 
+def test_a_reason_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    reason = "\x1b[2Jno disk\nJob 4 is done."
+    failed = make_job(jobs.Failed(finished=1.0, reason=reason))
+    wait_for_end(client(failed), make_job(), quiet=False)
+    print(_steer.sentence(make_job(jobs.Paused(cause=reason))))
+    told = capsys.readouterr().out
+    assert told.splitlines() == [
+        "Job 3 (mono) failed: ␛[2Jno disk Job 4 is done.",
+        "Job 3 (mono) is paused at step 30/300: ␛[2Jno disk Job 4 is done.",
+    ]
+
+
 def is_paused(then: jobs.Job, job: jobs.Job) -> bool:
     return job.state == "paused"
 

@@ -6,12 +6,21 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from lorad.shared.clean import clean_line
 from lorad.shared.client import Client
 from lorad.shared.jobs import Ended, Failed, Job, State
 from lorad.shared.lifecycle import PARTICIPLES, can
 from lorad.shared.messages import AnyReply, Batch, GetStatus, OneRequest, Removed
 from lorad.tui.commands import _json
-from lorad.tui.commands._arguments import add_ids, add_json, connect, print_document, say, title
+from lorad.tui.commands._arguments import (
+    REASON_LIMIT,
+    add_ids,
+    add_json,
+    connect,
+    print_document,
+    say,
+    title,
+)
 
 MEANT: dict[str, frozenset[State]] = {
     "resume": frozenset({"paused", "held"}),
@@ -152,7 +161,7 @@ def wait_for(
 
 def sentence(job: Job) -> str:
     """Where a job is now."""
-    why = job.reason
+    why = clean_line(job.reason, REASON_LIMIT)
     shown = job.progress.step and job.state in ("paused", "held", "cancelled")
     of = "" if job.max_train_steps is None else f"/{job.max_train_steps}"
     at = f" at step {job.progress.step}{of}" if shown else ""

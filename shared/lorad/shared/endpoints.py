@@ -220,11 +220,16 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _sockets(folder: Path) -> Path:
     """The folder itself, unless a socket in it would exceed what the kernel takes."""
+    if _fits(folder):
+        return folder
     short = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
     name = f"lorad-{os.getuid()}-{short}"
+    try:
+        aside = Path(tempfile.gettempdir()) / name
+    except OSError:  # it tries to write, and no disk takes anything
+        return Path("/tmp") / name
     # What TMPDIR names may be as long as the folder is.
-    tried = (folder, Path(tempfile.gettempdir()) / name)
-    return next((one for one in tried if _fits(one)), Path("/tmp") / name)
+    return aside if _fits(aside) else Path("/tmp") / name
 
 
 def _fits(folder: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -13,9 +15,9 @@ from lorad.shared import jobs
 from lorad.shared.client import Client
 from lorad.shared.codec import Header
 from lorad.shared.jobs import Job, Progress
-from lorad.shared.messages import GetLog, Log, LogAppended
+from lorad.shared.messages import Accepted, GetLog, Log, LogAppended
 from lorad.shared.watch import Heard
-from lorad.tui.commands import _log, _steer
+from lorad.tui.commands import _log, _steer, cancel
 from lorad.tui.commands._follow import Lines, follow
 from lorad.tui.commands.wait import wait_for_end
 
@@ -108,6 +110,22 @@ def test_pause_returns_when_the_job_was_quicker() -> None:
     done = make_job(jobs.Done(finished=1.0))
     daemon = client(make_job(jobs.Pausing(process=PROCESS)), done, make_job())
     assert _steer.wait_for(daemon, make_job(), is_paused) is done
+
+
+def test_cancel_returns_when_the_saving_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finishing = make_job(jobs.Finishing(process=PROCESS, outcome="cancelled"))
+    paused = make_job(jobs.Paused(cause="the disk was full"))
+    daemon = client(finishing, paused, make_job())
+    monkeypatch.setattr(daemon, "ask", lambda _: Accepted(job=finishing))
+    monkeypatch.setattr(_steer, "connect", lambda: contextlib.nullcontext(daemon))
+    parser = argparse.ArgumentParser(prog="lorad cancel")
+    cancel.add_arguments(parser)
+    assert cancel.run(parser.parse_args(["3"])) == 1
+    told = capsys.readouterr().out
+    assert told == "Job 3 (mono) is paused at step 30/300: the disk was full\n"
+    assert cancel.run(parser.parse_args(["3", "--no-wait"])) == 0
 
 
 def test_what_is_so_already_is_not_waited_for() -> None:

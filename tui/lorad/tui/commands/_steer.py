@@ -39,6 +39,8 @@ class Order(NamedTuple):
     """Of a job then and now: whether the verb returns; none: what the daemon answered is all."""
     meanwhile: Callable[[Job], str] | None = None
     """What is said of a job that is waited for; none: its state."""
+    missed: Callable[[Job], bool] = lambda job: isinstance(job.status, Failed)
+    """Of a job as the verb returns: whether what was asked for did not come about."""
 
 
 def reached(state: State) -> Callable[[Job, Job], bool]:
@@ -64,7 +66,7 @@ def steer(args: argparse.Namespace, order: Order, told: Callable[[Job], str] | N
         if order.until and not getattr(args, "no_wait", False):
             jobs = [wait_for(daemon, job, order.until, order.meanwhile) for job in jobs]
     show(args, jobs, told or sentence)
-    return max([0, *(1 for job in jobs if isinstance(job.status, Failed))])
+    return int(any(map(order.missed, jobs)))
 
 
 def whom(args: argparse.Namespace, daemon: Client, verb: str) -> list[int]:

@@ -209,6 +209,12 @@ def test_the_last_lines_however_far_back_they_begin(
     assert pieces[-1].next == len(LOG)
 
 
+def test_a_progress_bar_is_one_line() -> None:
+    log = "one\ntwo\nbar 1%\rbar 2%\rbar 3%\nlast\n"
+    assert _log.last_lines(log, 3) == "two\nbar 1%\rbar 2%\rbar 3%\nlast\n"
+    assert _log.last_lines("one\ntwo", 1) == "two"
+
+
 def test_a_followed_log_has_no_gap_and_nothing_twice() -> None:
     class Growing(Daemon):
         def follow(self, job_id: int, *topics: str) -> Iterator[Heard | Job]:

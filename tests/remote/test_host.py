@@ -41,18 +41,23 @@ def test_verbs_act_on_the_box(box: Box) -> None:
     assert not (box.folder / "mine").exists(), "nothing is made on this machine"
 
 
-def test_a_recipe_says_that_its_data_are_on_the_box(box: Box) -> None:
+@pytest.mark.parametrize("verb", [["add", "mono.toml"], ["sweep", "mono.toml", "train.seed=1,2"]])
+def test_a_recipe_says_that_its_data_are_on_the_box(box: Box, verb: list[str]) -> None:
     box.daemon.start()
     (box.folder / "mono.toml").write_text(RECIPE)
-    bare = box.lorad("--host", "box", "add", "mono.toml")
+    bare = box.lorad("--host", "box", *verb)
     assert bare.returncode == 2
     assert "pictures are on box" in bare.stderr
     assert "--folder" in bare.stderr
     nowhere = box.folder / "nowhere"
-    missing = box.lorad("--host", "box", "add", "mono.toml", "--folder", nowhere)
+    missing = box.lorad("--host", "box", *verb, "--folder", nowhere)
     assert missing.returncode == 2
     assert f"There is no folder {nowhere}" in missing.stderr
     assert not nowhere.exists()
+    nowhere.mkdir()
+    added = box.lorad("--host", "box", *verb, "--folder", nowhere, "--stash", "--json")
+    assert added.returncode == 0, added.stderr
+    assert f'"folder": "{nowhere}/output/mono-' in added.stdout
 
 
 def test_up_and_down_on_the_box(box: Box) -> None:

@@ -147,6 +147,8 @@ def test_followed_to_the_end_it_says_where_the_files_are(
         str(tmp_path / "pytorch_lora_weights.safetensors"),
         str(tmp_path / "mono.safetensors"),
     ]
+    assert follow(client(make_job(), done), make_job(), quiet=True) == 0
+    assert capsys.readouterr().out == "", "nothing comes after a document"
 
 
 def test_followed_to_a_failure_it_says_why(capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         if args.follow:
             from lorad.tui.commands._follow import follow
 
-            return follow(daemon, job)
+            return follow(daemon, job, quiet=args.json or args.print_id)
         if args.wait:
             from lorad.tui.commands.wait import wait_for_end
 

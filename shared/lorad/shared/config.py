@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from lorad.shared.endpoints import xdg
+from lorad.shared.endpoints import expanded, xdg
 from lorad.shared.errors import (
     ConfigNotToml,
     ConfigUnreadable,
@@ -115,7 +115,7 @@ class Config(Struct, frozen=True, kw_only=True):
 def config_path() -> Path:
     """The file; it need not be there."""
     if override := os.environ.get("LORAD_CONFIG"):
-        return Path(override).expanduser().absolute()
+        return expanded(override).absolute()
     return xdg("XDG_CONFIG_HOME", ".config") / "lorad" / "config.toml"
 
 

@@ -12,7 +12,7 @@ from cli.conftest import Lorad
 from support import Daemon, small_recipe
 
 from lorad.shared.messages import PauseJob, SetJob
-from lorad.tui.bundling import whole_lines
+from lorad.tui.bundling import Bundle, whole_lines
 
 SECRET = "Zq7Xk2Lm9Pw4Rt6Vb8Nc1"
 TOKEN = f"hf_{SECRET}"
@@ -88,6 +88,46 @@ def test_the_canary_is_nowhere(lorad: Lorad, work: Path, daemon: Daemon) -> None
     found = texts(work / "c.tar.gz")
     assert WORDS in found[f"job-{id}/recipe.toml"]
     assert all(SECRET not in text for text in found.values())
+
+
+def test_prompts_that_were_set_are_in_no_log(lorad: Lorad, work: Path, daemon: Daemon) -> None:
+    recipe = small_recipe(work, prompts=f'["{WORDS}"]')
+    daemon.start()
+    try:
+        lorad("add", recipe, "--stash")
+        changes = (f'prompts=["{WORDS} again"]', f"trigger_phrase={WORDS}")
+        changed = lorad("set", "1", *changes)
+        told = [
+            lorad("bundle", "b.tar.gz", "--job", "1"),
+            lorad("bundle", "c.tar.gz", "--captions"),
+        ]
+    finally:
+        daemon.stop()
+    assert [ended.returncode for ended in (changed, *told)] == [0, 0, 0], changed.stderr
+    found = texts(work / "b.tar.gz")
+    assert [name for name, text in found.items() if WORDS in text] == []
+    assert ": sample.prompts = ***" in found["daemon.log"]
+    assert WORDS in texts(work / "c.tar.gz")["daemon.log"]
+
+
+def test_notes_and_reasons_have_no_prompts() -> None:
+    said = [
+        f'sample.prompts was ["{WORDS}"] and is ["{WORDS} again"]',
+        f"prompts was {WORDS}; it cannot go on.\ntrain.seed was 1 and is 2",
+        f'data[1].caption_prefix = "{WORDS}"',
+    ]
+    bundle = Bundle()
+    bundle.put_json("job.json", jobs=[{"note": text, "step": 3} for text in said])
+    bundle.put_log("log.txt", "\n".join(said))
+    assert [job["note"] for job in json.loads(bundle.files["job.json"])["jobs"]] == [
+        "sample.prompts was ***",
+        "prompts was ***\ntrain.seed was 1 and is 2",
+        "data[1].caption_prefix = ***",
+    ]
+    assert WORDS not in bundle.files["log.txt"]
+    wished = Bundle(captions=True)
+    wished.put_log("log.txt", said[0])
+    assert said[0] in wished.files["log.txt"]
 
 
 def test_without_a_daemon_the_rest_goes_in(lorad: Lorad, work: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -13,9 +15,9 @@ from lorad.shared import jobs
 from lorad.shared.client import Client
 from lorad.shared.codec import Header
 from lorad.shared.jobs import Job, Progress
-from lorad.shared.messages import GetLog, Log, LogAppended
+from lorad.shared.messages import Accepted, GetLog, Log, LogAppended
 from lorad.shared.watch import Heard
-from lorad.tui.commands import _log, _steer
+from lorad.tui.commands import _log, _steer, cancel
 from lorad.tui.commands._follow import Lines, follow
 from lorad.tui.commands.wait import wait_for_end
 
@@ -81,6 +83,18 @@ def test_a_job_that_is_removed_is_no_success(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == "Job 3 (mono) was removed.\n"
 
 
+def test_a_reason_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    reason = "\x1b[2Jno disk\nJob 4 is done."
+    failed = make_job(jobs.Failed(finished=1.0, reason=reason))
+    wait_for_end(client(failed), make_job(), quiet=False)
+    print(_steer.sentence(make_job(jobs.Paused(cause=reason))))
+    told = capsys.readouterr().out
+    assert told.splitlines() == [
+        "Job 3 (mono) failed: ␛[2Jno disk Job 4 is done.",
+        "Job 3 (mono) is paused at step 30/300: ␛[2Jno disk Job 4 is done.",
+    ]
+
+
 def is_paused(then: jobs.Job, job: jobs.Job) -> bool:
     return job.state == "paused"
 
@@ -96,6 +110,22 @@ def test_pause_returns_when_the_job_was_quicker() -> None:
     done = make_job(jobs.Done(finished=1.0))
     daemon = client(make_job(jobs.Pausing(process=PROCESS)), done, make_job())
     assert _steer.wait_for(daemon, make_job(), is_paused) is done
+
+
+def test_cancel_returns_when_the_saving_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finishing = make_job(jobs.Finishing(process=PROCESS, outcome="cancelled"))
+    paused = make_job(jobs.Paused(cause="the disk was full"))
+    daemon = client(finishing, paused, make_job())
+    monkeypatch.setattr(daemon, "ask", lambda _: Accepted(job=finishing))
+    monkeypatch.setattr(_steer, "connect", lambda: contextlib.nullcontext(daemon))
+    parser = argparse.ArgumentParser(prog="lorad cancel")
+    cancel.add_arguments(parser)
+    assert cancel.run(parser.parse_args(["3"])) == 1
+    told = capsys.readouterr().out
+    assert told == "Job 3 (mono) is paused at step 30/300: the disk was full\n"
+    assert cancel.run(parser.parse_args(["3", "--no-wait"])) == 0
 
 
 def test_what_is_so_already_is_not_waited_for() -> None:
@@ -117,6 +147,8 @@ def test_followed_to_the_end_it_says_where_the_files_are(
         str(tmp_path / "pytorch_lora_weights.safetensors"),
         str(tmp_path / "mono.safetensors"),
     ]
+    assert follow(client(make_job(), done), make_job(), quiet=True) == 0
+    assert capsys.readouterr().out == "", "nothing comes after a document"
 
 
 def test_followed_to_a_failure_it_says_why(capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,6 +209,12 @@ def test_the_last_lines_however_far_back_they_begin(
         "".join(piece.text for piece in pieces).splitlines() == (LOG.decode().splitlines()[-lines:])
     )
     assert pieces[-1].next == len(LOG)
+
+
+def test_a_progress_bar_is_one_line() -> None:
+    log = "one\ntwo\nbar 1%\rbar 2%\rbar 3%\nlast\n"
+    assert _log.last_lines(log, 3) == "two\nbar 1%\rbar 2%\rbar 3%\nlast\n"
+    assert _log.last_lines("one\ntwo", 1) == "two"
 
 
 def test_a_followed_log_has_no_gap_and_nothing_twice() -> None:

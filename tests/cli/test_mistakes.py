@@ -32,6 +32,11 @@ from cli.conftest import Lorad
         (["add", "no.toml"], 2, "There is no recipe at no.toml. `lorad init` writes one"),
         (["no.toml"], 2, "There is no recipe at no.toml. `lorad init` writes one"),
         (["check", "no.toml"], 2, "There is no recipe at no.toml. `lorad init` writes one"),
+        (["events", "--since", "9" * 20], 2, f"`{'9' * 20}` is no place to begin"),
+        (["sweep", "²", "train.seed=1,2"], 2, "There is no recipe at ²."),
+        (["sweep", "9" * 23, "train.seed=1,2"], 2, f"`{'9' * 23}` is no job number."),
+        (["sweep", "1", "seed=1,2", "--folder", "x"], 2, "--folder is for a recipe's file"),
+        (["generate", "~x.safetensors", "cat"], 2, "There is no home folder for the beginning of"),
         (
             ["generate", "1", "cat", "--out", "no/x.png"],
             2,
@@ -84,6 +89,16 @@ def test_without_a_daemon_the_code_is_3(lorad: Lorad, home: Path, words: list[st
     }
     assert (ended.returncode, ended.stdout) == (3, "")
     assert not home.exists(), "a plain verb must not make the daemon's folder"
+
+
+@pytest.mark.parametrize("name", ["LORAD_HOME", "LORAD_CONFIG"])
+def test_a_home_that_nobody_has_is_told(lorad: Lorad, name: str) -> None:
+    ended = lorad("config" if name == "LORAD_CONFIG" else "status", **{name: "~nobody_here/x"})
+    assert ended.stderr == (
+        "lorad: There is no home folder for the beginning of ~nobody_here/x. "
+        "Write the path in full.\n"
+    )
+    assert ended.returncode == 2
 
 
 @pytest.mark.parametrize("verb", ["add", "check"])

@@ -32,6 +32,19 @@ def test_a_time(text: str, then: datetime) -> None:
     assert moment(text, NOW) == then
 
 
+@pytest.mark.parametrize("day", [datetime(2026, 10, 25, 1, 30), datetime(2026, 3, 29, 1, 30)])
+def test_two_hours_are_two_hours_when_the_clocks_change(
+    monkeypatch: pytest.MonkeyPatch, day: datetime
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert moment("2h", day).timestamp() - day.timestamp() == 7200
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_a_time_with_a_zone_is_of_that_zone() -> None:
     assert moment("2026-12-01T08:30+02:00", NOW).timestamp() == 1796106600
     assert moment("2026-12-01T06:30Z", NOW).timestamp() == 1796106600

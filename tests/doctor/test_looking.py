@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,14 @@ MOUNTS = """\
 overlay / overlay rw 0 0
 box:/home /home nfs4 rw 0 0
 /dev/sda1 /home/anna/disk\\040one ext4 rw 0 0
+/dev/sdb1 /home/anna/é\\134n xfs rw 0 0
 """
 
 
 @pytest.mark.parametrize(
     ("path", "kind"),
     [("/srv", "overlay"), ("/home/anna", "nfs4"), ("/home/anna/disk one/x", "ext4"),
+     ("/home/anna/é\\n/x", "xfs"),
      ("/homes", "overlay")],
 )  # fmt: skip
 def test_the_file_system_is_that_of_the_nearest_mount(path: str, kind: str) -> None:
@@ -34,6 +38,22 @@ def test_a_folder_is_looked_at(tmp_path: Path) -> None:
     coming = looking.look_at_folder(tmp_path / "a" / "b", MOUNTS)
     assert not coming.there
     assert not (tmp_path / "a").exists()
+
+
+def test_what_may_not_be_entered_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed, stat = tmp_path / "closed", Path.stat
+
+    def refuse(path: Path, **how: bool) -> os.stat_result:  # nobody refuses root
+        if closed in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert looking.look_at_folder(closed / "a" / "b", MOUNTS).why == "Permission denied"
+    environment = {"HF_HOME": str(closed / "hf"), "HF_TOKEN": "x", "XDG_CONFIG_HOME": str(closed)}
+    hub = looking.look_at_hub(FakeBox(environment))
+    assert (hub.why, hub.token) == ("Permission denied", True)
+    assert not looking.look_at_session(FakeBox(environment), tmp_path).unit
 
 
 def test_logind_is_asked(tmp_path: Path) -> None:

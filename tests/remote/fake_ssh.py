@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,8 @@ def main(words: list[str]) -> int:
         if option in ("-o", "-L", "-p", "-i", "-F"):
             value = words.pop(0)
             if option == "-L":
-                forwards.append(value.split(":"))
+                parts = re.split(r"(?<!\\):", value)
+                forwards.append([re.sub(r"\\(.)", r"\1", one.replace("%%", "%")) for one in parts])
     host, command = words[0], " ".join(words[1:])
     with Path(box["calls"]).open("a") as calls:
         print(os.getpid(), host, command, *(f[1] for f in forwards), file=calls)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 from cli.conftest import SCRIPT
-from support import eventually, small_recipe
+from support import Daemon, eventually, small_recipe
 
 from lorad.shared.client import Client
 from lorad.shared.errors import HostLost
 from lorad.shared.messages import GetStatus
-from lorad.tui.tunnel import Tunnel
+from lorad.tui.tunnel import Tunnel, forwarding
 from remote.conftest import Box
 
 RECIPE = 'name = "mono"\n[data]\npath = "pictures"\n[train]\nmax_train_steps = 5\n'
@@ -41,18 +42,43 @@ def test_verbs_act_on_the_box(box: Box) -> None:
     assert not (box.folder / "mine").exists(), "nothing is made on this machine"
 
 
-def test_a_recipe_says_that_its_data_are_on_the_box(box: Box) -> None:
+@pytest.mark.parametrize("verb", [["add", "mono.toml"], ["sweep", "mono.toml", "train.seed=1,2"]])
+def test_a_recipe_says_that_its_data_are_on_the_box(box: Box, verb: list[str]) -> None:
     box.daemon.start()
     (box.folder / "mono.toml").write_text(RECIPE)
-    bare = box.lorad("--host", "box", "add", "mono.toml")
+    bare = box.lorad("--host", "box", *verb)
     assert bare.returncode == 2
     assert "pictures are on box" in bare.stderr
     assert "--folder" in bare.stderr
     nowhere = box.folder / "nowhere"
-    missing = box.lorad("--host", "box", "add", "mono.toml", "--folder", nowhere)
+    missing = box.lorad("--host", "box", *verb, "--folder", nowhere)
     assert missing.returncode == 2
     assert f"There is no folder {nowhere}" in missing.stderr
     assert not nowhere.exists()
+    nowhere.mkdir()
+    added = box.lorad("--host", "box", *verb, "--folder", nowhere, "--stash", "--json")
+    assert added.returncode == 0, added.stderr
+    assert f'"folder": "{nowhere}/output/mono-' in added.stdout
+
+
+def test_a_socket_may_have_any_name(box: Box) -> None:
+    box.home = box.folder / "at 10:30, 100%"
+    box.daemon = Daemon(box.home)
+    box.be()
+    box.daemon.start()
+    near = box.folder / "a:b"
+    near.mkdir()
+    told = box.lorad("--host", "box", "status", TMPDIR=str(near))
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith("The queue is empty.")
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh")
+def test_ssh_reads_a_forwarding_as_it_is_meant() -> None:
+    near, far = r"/a:b%h\c", "/50%/d:e"
+    words = ["ssh", "-F", "none", "-G", "-L", forwarding(near, far), "box"]
+    told = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert f"localforward {near} {far}" in told.stdout.splitlines(), told.stderr
 
 
 def test_up_and_down_on_the_box(box: Box) -> None:

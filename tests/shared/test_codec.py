@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from lorad.shared import codec, messages
-from lorad.shared.errors import BadRequest, LoradError
+from lorad.shared.errors import BadRequest, CannotBeSent, LoradError
 from lorad.shared.jobs import Gpu, Host, Job, Queued
 from lorad.shared.messages import GetMetrics, Message, Point, PointReport, Reports
 from lorad.shared.recipe import parse_recipe
@@ -49,6 +49,21 @@ UNIONS = {
     codec.to_run: messages.ToRun,
 }
 CASES = [(decoder, kind) for decoder, union in UNIONS.items() for kind in typing.get_args(union)]
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        (
+            messages.AddJob(recipe="", folder="/\udcff"),
+            r"\(add_job\): a name or path in it is not UTF-8",
+        ),
+        (messages.CopyJob(id=2**70), r"\(copy_job\): a number in it is out of range"),
+    ],
+)
+def test_what_no_message_can_carry_is_told(message: Message, sentence: str) -> None:
+    with pytest.raises(CannotBeSent, match=sentence):
+        codec.encode(message)
 
 
 @pytest.mark.parametrize(("decoder", "kind"), CASES, ids=[kind.__name__ for _, kind in CASES])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from lorad.shared.config import (
     save_setting,
 )
 from lorad.shared.errors import ConfigError
+from lorad.shared.toml import read_toml
 
 
 @pytest.fixture
@@ -108,3 +110,66 @@ def test_a_file_with_a_mistake_is_left_alone(path: Path) -> None:
     with pytest.raises(ConfigError, match="teme"):
         save_setting("dashboard", "theme", "nord", path)
     assert path.read_text() == "[dashboard]\nteme = 'x'\n"
+
+
+HOSTS = "[hosts.box]\naddress = 'tcp://old:1'\ncommand = 'there'\n[hooks]\non = []\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "table", "key", "value"),
+    [
+        ("", "hosts", "büro", "ann@b"),
+        ("[keys]\n'job.pause' = 'f5'\n", "keys", "job.pause", "f6"),
+        ("# mine\ndashboard.theme = 'nord'\n", "dashboard", "notify", "bell"),
+        ("# mine\ndashboard.theme = 'nord'\n", "dashboard", "theme", "lorad"),
+        (HOSTS, "hosts", "box", {"address": "tcp://new:2", "key": "ab"}),
+        (HOSTS, "hosts", "other", {"ssh": "ann@b"}),
+    ],
+)
+def test_a_setting_comes_true_however_the_file_is_written(
+    path: Path, text: str, table: str, key: str, value: object
+) -> None:
+    path.parent.mkdir()
+    path.write_text(text)
+    wanted = read_toml(text)
+    save_setting(table, key, value, path)
+    wanted.setdefault(table, {})[key] = value
+    assert read_toml(path.read_text()) == wanted
+    assert ("# mine" in text) is ("# mine" in path.read_text())
+    load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "table", "key", "value"),
+    [
+        ("dashboard = { theme = 'nord' }\n", "dashboard", "notify", "bell"),
+        ("[hosts.box]\nssh = 'me@box'\n", "hosts", "box", "ann@box"),
+    ],
+)
+def test_what_has_no_place_in_the_file_is_for_its_owner_to_write(
+    path: Path, text: str, table: str, key: str, value: object
+) -> None:
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"`{table}\.{key}`.*write it there by hand"):
+        save_setting(table, key, value, path)
+    assert path.read_text() == text
+
+
+def test_a_file_stays_as_private_as_it_was(path: Path) -> None:
+    save_setting("dashboard", "theme", "nord", path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o640)
+    save_setting("dashboard", "theme", "lorad", path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_link_to_the_file_stays_one(path: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "dotfiles" / "lorad.toml"
+    kept.parent.mkdir()
+    kept.write_text("[dashboard]\ntheme = 'nord'\n")
+    path.parent.mkdir()
+    path.symlink_to(kept)
+    save_setting("dashboard", "theme", "lorad", path)
+    assert path.is_symlink()
+    assert load_config(kept).dashboard.theme == "lorad"

@@ -35,6 +35,16 @@ DATA = '[data]\npath = "p"\n'
         ('name = "a"', WrongValue, "set `path`"),
         (f'name = "a"\n{DATA}dataset_name = "b/c"', WrongValue, "not both"),
         (f'name = "a"\n{DATA}[lora]\ntarget_modules = []', WrongValue, "nothing would be trained"),
+        (
+            f'name = "a"\n{DATA}[lora]\ntarget_modules = "a{{99999999999999999999}}"',
+            WrongValue,
+            "nor a regular expression",
+        ),
+        (
+            f'name = "a"\n{DATA}[lora]\ntarget_modules = "{"(" * 9000}{")" * 9000}"',
+            WrongValue,
+            "nor a regular expression",
+        ),
         (f'name = "a"\n{DATA}[output]\nkeep = 1', WrongValue, "`output.keep`"),
         (f'name = "adapter"\n{DATA}', WrongValue, "another file in the output"),
         (f'name = "a"\n{DATA}[train]\nseed = {2**70}', WrongValue, "`train.seed`"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,17 @@ def test_when_somebody_left_is_kept_for_each_daemon(tmp_path: Path) -> None:
     Left(path).write(DAEMON, 13.5)
     assert Left(path).read(DAEMON) == 13.5
     assert [one.name for one in path.parent.iterdir()] == ["seen.json"]
+
+
+def test_a_disk_that_takes_nothing_gets_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    Left(tmp_path / "seen.json").write(DAEMON, 12.5)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_stale_values_are_dimmed_and_their_age_is_told() -> None:

@@ -36,7 +36,7 @@ from lorad.daemon.telemetry.owners import Owners
 from lorad.daemon.watch import Outlook, Watchman
 from lorad.shared import codec, failpoints
 from lorad.shared.endpoints import Home
-from lorad.shared.errors import HoldsSecret
+from lorad.shared.errors import CannotBeSent, HoldsSecret
 from lorad.shared.jobs import Active
 from lorad.shared.messages import (
     DAEMON_TOPIC,
@@ -263,7 +263,7 @@ class Service:
     def _send(self, peer: Peer, command_id: str, reply: Message) -> None:
         try:
             header, payload = codec.encode(reply, id=command_id, epoch=self.info.epoch)
-        except ValueError as error:  # a name on the disk need not be text
+        except (ValueError, CannotBeSent) as error:  # a name on the disk need not be text
             reply = refusal(error)
             header, payload = codec.encode(reply, id=command_id, epoch=self.info.epoch)
         # A file is brought as it is: its hash is known.

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from lorad.shared.errors import BadRequest
+from lorad.shared.errors import BadRequest, CannotBeSent
 from lorad.shared.messages import PROTOCOL, AnyEvent, AnyReply, AnyRequest, FromRun, Message, ToRun
 
 MAX_MESSAGE = 1 << 20
@@ -45,10 +45,19 @@ to_run: msgspec.msgpack.Decoder[ToRun] = msgspec.msgpack.Decoder(ToRun)
 
 
 def encode(message: Message, **header: Any) -> list[bytes]:
-    """Header and payload."""
+    """Header and payload.
+
+    Raises:
+        CannotBeSent: there is a text or a number in it that no message can carry.
+    """
     tag = str(message.__struct_config__.tag)
     about = Header(kind=tag, time=time.time(), **header)
-    return [_encoder.encode(about), _encoder.encode(message)]
+    try:
+        return [_encoder.encode(about), _encoder.encode(message)]
+    except UnicodeEncodeError as error:  # a file's name may be any bytes
+        raise CannotBeSent(kind=tag, why="a name or path in it is not UTF-8") from error
+    except OverflowError as error:
+        raise CannotBeSent(kind=tag, why="a number in it is out of range") from error
 
 
 def decode(frames: list[bytes], payload: msgspec.msgpack.Decoder[_T]) -> tuple[Header, _T]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
 
-from lorad.shared.endpoints import xdg
+from lorad.shared.endpoints import expanded, xdg
 from lorad.shared.errors import (
     ConfigNotToml,
     ConfigUnreadable,
@@ -25,7 +27,7 @@ from lorad.shared.errors import (
 )
 from lorad.shared.recipe.writing import as_toml, with_key
 from lorad.shared.tables import unknown_key, wrong_value
-from lorad.shared.toml import NoToml, read_toml
+from lorad.shared.toml import NoToml, read_toml, read_value
 
 Images = Literal["auto", "kitty", "sixel", "half", "ascii", "off"]
 Notify = Literal["auto", "off", "bell", "osc9", "osc777"]
@@ -113,7 +115,7 @@ class Config(Struct, frozen=True, kw_only=True):
 def config_path() -> Path:
     """The file; it need not be there."""
     if override := os.environ.get("LORAD_CONFIG"):
-        return Path(override).expanduser().absolute()
+        return expanded(override).absolute()
     return xdg("XDG_CONFIG_HOME", ".config") / "lorad" / "config.toml"
 
 
@@ -173,13 +175,53 @@ def save_setting(table: str, key: str, value: Any, path: Path | None = None) -> 
     path = path or config_path()
     load_config(path)  # a file with a mistake is mended by hand, or two would be in it
     _convert({table: {key: value}}, "", path)
-    name = key if re.fullmatch(r"[\w-]+", key) else as_toml(key)
-    text = with_key(_read(path), table, name, as_toml(value), mark="")
-    part = path.with_name(f"{path.name}.part-{os.getpid()}")
+    source = _read(path)
+    wanted = read_toml(source)
+    wanted[table] = {**wanted.get(table, {}), key: read_value(as_toml(value))}
+    for text in _ways(source, table, key, value):
+        with contextlib.suppress(NoToml):
+            if read_toml(text) == wanted:
+                _replace(path, text)
+                return
+    why = "it cannot be put into what is in that file; write it there by hand"
+    raise WrongSetting(path=path, where="", key=f"{table}.{key}", why=why)
+
+
+def _ways(source: str, table: str, key: str, value: Any) -> Iterator[str]:
+    """The text with another value, in each of the ways that a file may have it.
+
+    Most of them come true in few files: whoever calls it reads the text again.
+    """
+    bare = re.fullmatch(r"[\w-]+", key, re.ASCII) is not None
+    names = [key] if bare else [as_toml(key), f"'{key}'"]
+    for name in names:
+        yield with_key(source, table, name, as_toml(value), mark="")
+        yield with_key(source, "", f"{table}.{name}", as_toml(value), mark="")
+    if bare and isinstance(value, dict):
+        section = f"{table}.{key}"
+        for gone in read_toml(source).get(table, {}).get(key, {}):
+            if gone not in value:
+                source = with_key(source, section, gone, None)
+        for inner, one in value.items():
+            source = with_key(source, section, inner, as_toml(one), mark="")
+        yield source
+
+
+def _replace(path: Path, text: str) -> None:
+    """Another text in place of a file's, for as many eyes as before; a new one is its owner's.
+
+    Raises:
+        NotWritable: nobody can write there.
+    """
+    target = path.resolve()  # of a link, as people have them in their dotfiles, the link stays
+    part = target.with_name(f"{target.name}.part-{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-        part.replace(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write((text.rstrip("\n") + "\n").encode())
+        part.replace(target)
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink()

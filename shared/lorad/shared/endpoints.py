@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from lorad.shared.errors import HomeUnusable, NoDaemon
+from lorad.shared.errors import HomeUnknown, HomeUnusable, NoDaemon
 
 if TYPE_CHECKING:
     from lorad.shared.keys import Curve
@@ -158,7 +158,7 @@ class Home:
 def find_home() -> Home:
     """This user's daemon folder on this host, from the environment; nothing is created."""
     if override := os.environ.get("LORAD_HOME"):
-        folder = Path(override).expanduser().absolute()
+        folder = expanded(override).absolute()
         return Home(folder, _sockets(folder), folder / "cache")
     state = xdg("XDG_STATE_HOME", ".local/state")
     folder = state / "lorad" / socket.gethostname()
@@ -169,7 +169,19 @@ def xdg(variable: str, default: str) -> Path:
     """A folder of the XDG specification; `default` is below the user's own."""
     value = os.environ.get(variable, "")
     # The XDG specification: a relative path is to be ignored.
-    return Path(value) if value.startswith("/") else Path.home() / default
+    return Path(value) if value.startswith("/") else expanded("~") / default
+
+
+def expanded(path: str) -> Path:
+    """A path as people write it, which may begin with `~` or `~anna`.
+
+    Raises:
+        HomeUnknown: nobody is called that here.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise HomeUnknown(path=path) from error
 
 
 def make_private(folder: Path) -> None:
@@ -220,11 +232,16 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _sockets(folder: Path) -> Path:
     """The folder itself, unless a socket in it would exceed what the kernel takes."""
+    if _fits(folder):
+        return folder
     short = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
     name = f"lorad-{os.getuid()}-{short}"
+    try:
+        aside = Path(tempfile.gettempdir()) / name
+    except OSError:  # it tries to write, and no disk takes anything
+        return Path("/tmp") / name
     # What TMPDIR names may be as long as the folder is.
-    tried = (folder, Path(tempfile.gettempdir()) / name)
-    return next((one for one in tried if _fits(one)), Path("/tmp") / name)
+    return aside if _fits(aside) else Path("/tmp") / name
 
 
 def _fits(folder: Path) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lorad.shared.client import Client
-from lorad.shared.errors import DaemonSilent, RequestRefused
+from lorad.shared.errors import CannotBeSent, DaemonSilent, RequestRefused
 from lorad.shared.messages import AnyReply, AnyRequest, Refused
 
 FILLS = 2
@@ -81,7 +81,11 @@ class Asking:
     def command(self, command: Command, done: Done, refused: Refusal) -> None:
         """Ask for what a person wants."""
         self._open[command.id] = _Question(done, refused, time.monotonic(), fill=False)
-        self._client.send(command.request, command.id, command.epoch)
+        try:
+            self._client.send(command.request, command.id, command.epoch)
+        except CannotBeSent as error:  # not over the next connection either
+            del self._open[command.id]
+            refused(RequestRefused(type(error).__name__, str(error), error.exit_code))
 
     def fill(self, request: AnyRequest, done: Done, refused: Refusal) -> None:
         """Ask for a piece of what is missing."""

@@ -45,6 +45,7 @@ WORDS = frozenset(
         "caption",
         "caption_prefix",
         "caption_suffix",
+        "trigger_phrase",
         "trigger_word",
         "negative_prompt",
         "prompt",
@@ -52,7 +53,8 @@ WORDS = frozenset(
     )
 )
 """Keys of a recipe whose values describe somebody's pictures."""
-_SET = re.compile(rf"\b((?:\w+\.)*(?:{'|'.join(sorted(WORDS, key=len, reverse=True))}) = ).*")
+_SET = re.compile(rf"\b((?:{'|'.join(sorted(WORDS, key=len, reverse=True))})(?: = | was )).*")
+"""What `lorad set` changed, as history, logs and notes say it, to the end of the line."""
 HEAD = """\
 A support archive of lorad, made {when}.
 
@@ -83,7 +85,11 @@ class Bundle:
 
     def put_json(self, name: str, /, **fields: Any) -> None:
         """As the verbs print it."""
-        self.put(name, _json.document(**fields))
+        self.put(name, _json.document(**_each_text(fields, self.without_words)))
+
+    def put_log(self, name: str, text: str) -> None:
+        """Lines that a program printed."""
+        self.put(name, self.without_words(text))
 
     def attempt(self, name: str, make: Callable[[], None]) -> None:
         """What cannot be had is named, and the rest goes in."""
@@ -94,8 +100,17 @@ class Bundle:
             self.left_out.append(redact_all(f"{name}: {why}."))
 
     def without_words(self, text: str) -> str:
-        """A line of the history without what was set for captions and prompts."""
+        """Lines without what was set for captions and prompts."""
         return text if self.captions else _SET.sub(r"\1***", text)
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """The same with other texts, however deep they stand."""
+    if isinstance(value, dict):
+        return {key: _each_text(inner, change) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_each_text(inner, change) for inner in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def collect(bundle: Bundle, lines: list[Line]) -> None:
@@ -125,10 +140,10 @@ def collect(bundle: Bundle, lines: list[Line]) -> None:
 
 def collect_logs(bundle: Bundle, home: Home, ids: list[int]) -> None:
     """The ends of the logs, from the disk: they are there when the daemon is not."""
-    bundle.attempt("daemon.log", lambda: bundle.put("daemon.log", tail(home.daemon_log)))
+    bundle.attempt("daemon.log", lambda: bundle.put_log("daemon.log", tail(home.daemon_log)))
     for id in ids:
         name = f"job-{id}/log.txt"
-        bundle.attempt(name, lambda name=name, id=id: bundle.put(name, tail(home.log(id))))  # type: ignore[misc]
+        bundle.attempt(name, lambda name=name, id=id: bundle.put_log(name, tail(home.log(id))))  # type: ignore[misc]
 
 
 def collect_far_logs(bundle: Bundle, daemon: Client, ids: list[int]) -> None:
@@ -137,7 +152,7 @@ def collect_far_logs(bundle: Bundle, daemon: Client, ids: list[int]) -> None:
         name = f"job-{id}/log.txt" if id else "daemon.log"
         reply = daemon.ask(GetLog(id=id, offset=-LOG_BYTES, limit=LOG_BYTES))
         assert isinstance(reply, Log), reply
-        bundle.put(name, whole_lines(reply.text.encode(), cut=reply.offset > 0))
+        bundle.put_log(name, whole_lines(reply.text.encode(), cut=reply.offset > 0))
 
 
 def tail(path: Path) -> str:
@@ -181,8 +196,7 @@ def collect_manifests(bundle: Bundle, job: Job) -> None:
 
 def _put_history(bundle: Bundle, daemon: Client, name: str, id: int | None) -> None:
     news = daemon.ask(GetNews(id=id, limit=NEWS, newest=True)).happenings
-    changes = [msgspec.structs.replace(line, text=bundle.without_words(line.text)) for line in news]
-    bundle.put_json(name, changes=[_json.happening_fields(line) for line in changes])
+    bundle.put_json(name, changes=[_json.happening_fields(line) for line in news])
 
 
 def without_words(value: Any) -> Any:

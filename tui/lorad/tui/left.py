@@ -44,9 +44,13 @@ class Left:
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=FILE)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(text)
-            Path(name).replace(self._path)
+            try:
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(text)
+                Path(name).replace(self._path)
+            except OSError:
+                Path(name).unlink()  # or a full disk would get one more with each try
+                raise
 
     def _all(self) -> dict[str, object]:
         if self._path is None:

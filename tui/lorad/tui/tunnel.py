@@ -166,8 +166,8 @@ class Tunnel:
         """Have ssh carry the sockets, and wait until it does."""
         folder = self._folder
         words = self._words(
-            *("-L", f"{folder}/control.sock:{there.control}"),
-            *("-L", f"{folder}/events.sock:{there.events}"),
+            *("-L", forwarding(f"{folder}/control.sock", there.control)),
+            *("-L", forwarding(f"{folder}/events.sock", there.events)),
         )
         with self._said.open("wb") as said:
             self._ssh = subprocess.Popen(
@@ -206,6 +206,12 @@ class Tunnel:
         with contextlib.suppress(OSError):
             return b"open failed" in self._said.read_bytes()
         return False
+
+
+def forwarding(near: str, far: str) -> str:
+    """Two sockets as `ssh -L` reads them: `:` parts them, a backslash escapes, `%` is a token."""
+    marks = str.maketrans({"\\": "\\\\", ":": "\\:", "%": "%%"})
+    return f"{near.translate(marks)}:{far.translate(marks)}"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

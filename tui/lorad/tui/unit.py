@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lorad.shared.clean import clean_line
-from lorad.shared.endpoints import xdg
+from lorad.shared.endpoints import expanded, xdg
 from lorad.shared.errors import NoUserManager, UnitRefused
 
 NAME = "lorad.service"
@@ -64,7 +64,7 @@ def _settings(environment: Mapping[str, str]) -> list[str]:
     for name in CARRIED:
         if value := environment.get(name, ""):
             # The unit starts elsewhere, so what is relative here would mean something else there.
-            path = str(Path(value).expanduser().absolute())
+            path = str(expanded(value).absolute())
             lines.append(f"Environment={quoted(f'{name}={path}')}")
     python = quoted(sys.executable).replace("$", "$$")
     return [*lines, f"ExecStart={python} -P -m lorad.daemon"]

@@ -19,6 +19,10 @@ class ConfigNotToml(ConfigError):
     """The settings in {path} are not valid TOML: {why}."""
 
 
+class HomeUnknown(ConfigError):
+    """There is no home folder for the beginning of {path}. Write the path in full."""
+
+
 class UnknownSetting(ConfigError):
     """There is no setting `{key}` ({path}{where}).{hint}"""
 

@@ -88,6 +88,12 @@ class BadRequest(DaemonError):
     exit_code = 2
 
 
+class CannotBeSent(DaemonError):
+    """This cannot be sent ({kind}): {why}."""
+
+    exit_code = 2
+
+
 class HoldsSecret(DaemonError):
     """There is what looks like a token or key in this, so it was not stored. Put it into the
     environment of the daemon, such as HF_TOKEN, and leave it out here."""

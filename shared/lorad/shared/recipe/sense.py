@@ -292,6 +292,6 @@ def _ends(recipe: Recipe) -> tuple[int, int]:
 def _compiles(pattern: str) -> bool:
     try:
         re.compile(pattern)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):  # of a count or brackets without end
         return False
     return True

@@ -17,6 +17,8 @@ from lorad.tui.places import place
 COMPLETE_FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 """What shtab.FILE is, without importing shtab for every verb."""
 
+REASON_LIMIT = 600
+
 
 def job_id(text: str) -> int:
     """A job's number."""
@@ -133,6 +135,6 @@ def title(job: Job) -> str:
 def ending(job: Job) -> str:
     """How a job ended, in a sentence."""
     words = {"done": "is done", "failed": "failed", "cancelled": "was cancelled"}
-    why = job.reason
+    why = clean_line(job.reason, REASON_LIMIT)
     how = words.get(job.state, "was removed")
     return f"{title(job)} {how}" + (f": {why}" if why else ".")

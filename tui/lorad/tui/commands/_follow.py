@@ -18,8 +18,8 @@ FILES = (LORA_FILE, "{name}.safetensors", "before_after.png")
 """What a run leaves in its folder, as far as it got."""
 
 
-def follow(daemon: Client, job: Job) -> int:
-    """Show it on stderr until it ends, then where its files are; its exit code."""
+def follow(daemon: Client, job: Job, quiet: bool = False) -> int:
+    """Show it on stderr until it ends, then, unless quiet, where its files are; its exit code."""
     try:
         with shower() as shown:
             for heard in daemon.follow(job.id):
@@ -29,17 +29,17 @@ def follow(daemon: Client, job: Job) -> int:
     except KeyboardInterrupt:
         say(f"{title(job)} goes on. `lorad` shows it, `lorad cancel {job.id}` ends it.")
         raise
-    return conclude(job)
+    return conclude(job, quiet)
 
 
-def conclude(job: Job) -> int:
-    """Where its files are, or why there are none; its exit code."""
+def conclude(job: Job, quiet: bool = False) -> int:
+    """Where its files are, unless quiet, or why there are none; its exit code."""
     if isinstance(job.status, Done):
         if places.host():
             verb = f"lorad --host {places.host()} get {job.id}"
             say(f"{title(job)} is done. `{verb}` brings its files.")
             return 0
-        for name in FILES:
+        for name in () if quiet else FILES:
             path = Path(job.folder) / name.format(name=job.name)
             if path.exists():
                 print(clean_line(str(path), 4096))

@@ -94,7 +94,9 @@ def _tail(daemon: Client, job_id: int, lines: int) -> Iterator[Piece]:
 
 def last_lines(text: str, lines: int) -> str:
     """The last lines of a text."""
-    return "".join(text.splitlines(keepends=True)[-lines:])
+    *whole, rest = text.split("\n")  # a progress bar's carriage returns begin no line
+    found = [*(f"{line}\n" for line in whole), *([rest] if rest else [])]
+    return "".join(found[-lines:])
 
 
 def file_pieces(path: Path, lines: int | None, follow: bool, at: int = 0) -> Iterator[Piece]:

@@ -1,11 +1,15 @@
-"""What the verbs that make new jobs of what is there share."""
+"""What the verbs that make new jobs share."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
+from lorad.shared.clean import clean_line
+from lorad.shared.errors import FolderOnBoxNeeded
 from lorad.shared.jobs import Job
+from lorad.tui import places
 from lorad.tui.commands import _arguments, _json
 
 
@@ -18,6 +22,26 @@ def add_queueing(parser: argparse.ArgumentParser) -> None:
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("-q", "--print-id", action="store_true", help="print the numbers alone")
     _arguments.add_json(forms)
+
+
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Where a recipe's pictures are found."""
+    parser.add_argument(
+        "--folder", metavar="DIR", help="where the recipe's relative paths start; with --host there"
+    )
+
+
+def folder_of(given: str | None, recipe: Path) -> str:
+    """Where relative paths start: beside the recipe, or on the box where it was said to be.
+
+    Raises:
+        FolderOnBoxNeeded: the box is another one, and no folder of its was named.
+    """
+    if not (host := places.host()):
+        return str(Path(given).resolve() if given else recipe.parent.resolve())
+    if given is None or not given.startswith("/"):
+        raise FolderOnBoxNeeded(host=clean_line(host))
+    return given
 
 
 def tell_new(args: argparse.Namespace, jobs: Sequence[Job]) -> None:

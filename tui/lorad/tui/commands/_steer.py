@@ -6,12 +6,21 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from lorad.shared.clean import clean_line
 from lorad.shared.client import Client
 from lorad.shared.jobs import Ended, Failed, Job, State
 from lorad.shared.lifecycle import PARTICIPLES, can
 from lorad.shared.messages import AnyReply, Batch, GetStatus, OneRequest, Removed
 from lorad.tui.commands import _json
-from lorad.tui.commands._arguments import add_ids, add_json, connect, print_document, say, title
+from lorad.tui.commands._arguments import (
+    REASON_LIMIT,
+    add_ids,
+    add_json,
+    connect,
+    print_document,
+    say,
+    title,
+)
 
 MEANT: dict[str, frozenset[State]] = {
     "resume": frozenset({"paused", "held"}),
@@ -30,6 +39,8 @@ class Order(NamedTuple):
     """Of a job then and now: whether the verb returns; none: what the daemon answered is all."""
     meanwhile: Callable[[Job], str] | None = None
     """What is said of a job that is waited for; none: its state."""
+    missed: Callable[[Job], bool] = lambda job: isinstance(job.status, Failed)
+    """Of a job as the verb returns: whether what was asked for did not come about."""
 
 
 def reached(state: State) -> Callable[[Job, Job], bool]:
@@ -55,7 +66,7 @@ def steer(args: argparse.Namespace, order: Order, told: Callable[[Job], str] | N
         if order.until and not getattr(args, "no_wait", False):
             jobs = [wait_for(daemon, job, order.until, order.meanwhile) for job in jobs]
     show(args, jobs, told or sentence)
-    return max([0, *(1 for job in jobs if isinstance(job.status, Failed))])
+    return int(any(map(order.missed, jobs)))
 
 
 def whom(args: argparse.Namespace, daemon: Client, verb: str) -> list[int]:
@@ -152,7 +163,7 @@ def wait_for(
 
 def sentence(job: Job) -> str:
     """Where a job is now."""
-    why = job.reason
+    why = clean_line(job.reason, REASON_LIMIT)
     shown = job.progress.step and job.state in ("paused", "held", "cancelled")
     of = "" if job.max_train_steps is None else f"/{job.max_train_steps}"
     at = f" at step {job.progress.step}{of}" if shown else ""

@@ -84,7 +84,7 @@ def start_time(text: str) -> float:
     now = datetime.now()
     try:
         then = moment(text, now)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
         raise argparse.ArgumentTypeError(f"`{text}` is no time. Say {FORMS}.") from None
     if then.timestamp() <= now.timestamp():
         raise argparse.ArgumentTypeError(f"`{text}` is over already. Say {FORMS}.")
@@ -96,11 +96,13 @@ def moment(text: str, now: datetime) -> datetime:
 
     Raises:
         ValueError: it means none.
-        OverflowError: it is too far away.
+        OverflowError, OSError: it is too far away.
     """
     if (found := AMOUNT.fullmatch(text)) and text:
         days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-        return now + timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+        amount = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+        # Added to the clock on the wall it would be an hour off when that is changed meanwhile.
+        return datetime.fromtimestamp(now.timestamp() + amount.total_seconds())
     if found := CLOCK.fullmatch(text):
         hours, minutes, seconds = (int(part or 0) for part in found.groups())
         today = now.replace(hour=hours, minute=minutes, second=seconds, microsecond=0)

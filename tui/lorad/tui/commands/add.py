@@ -5,22 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lorad.shared.clean import clean_line
-from lorad.shared.errors import FolderOnBoxNeeded
 from lorad.shared.messages import AddJob
 from lorad.shared.recipe import load_recipe
 from lorad.tui import places
 from lorad.tui.commands import _arguments
 from lorad.tui.commands._arguments import connect, print_document, say, title
+from lorad.tui.commands._new import add_folder, folder_of
 from lorad.tui.commands._terms import add_terms, fields
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A recipe, and how to queue it."""
     _arguments.add_file(parser)
-    parser.add_argument(
-        "--folder", metavar="DIR", help="where the recipe's relative paths start; with --host there"
-    )
+    add_folder(parser)
     parser.add_argument("--stash", action="store_true", help="keep it out of the queue for now")
     parser.add_argument(
         "--priority", metavar="N", type=_arguments.integer, default=0, help="higher starts first"
@@ -40,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     _, text = load_recipe(path)
     request = AddJob(
         recipe=text,
-        folder=_folder(args.folder, path),
+        folder=folder_of(args.folder, path),
         stash=args.stash,
         priority=args.priority,
         **fields(args),
@@ -59,22 +56,9 @@ def run(args: argparse.Namespace) -> int:
         if args.follow:
             from lorad.tui.commands._follow import follow
 
-            return follow(daemon, job)
+            return follow(daemon, job, quiet=args.json or args.print_id)
         if args.wait:
             from lorad.tui.commands.wait import wait_for_end
 
             return wait_for_end(daemon, job, quiet=args.json or args.print_id)[1]
     return 0
-
-
-def _folder(given: str | None, recipe: Path) -> str:
-    """Where relative paths start: beside the recipe, or on the box where it was said to be.
-
-    Raises:
-        FolderOnBoxNeeded: the box is another one, and no folder of its was named.
-    """
-    if not (host := places.host()):
-        return str(Path(given).resolve() if given else recipe.parent.resolve())
-    if given is None or not given.startswith("/"):
-        raise FolderOnBoxNeeded(host=clean_line(host))
-    return given

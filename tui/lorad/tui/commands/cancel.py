@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from lorad.shared.jobs import Cancelled, Done
 from lorad.shared.messages import CancelJob
 from lorad.tui.commands import _steer
 
@@ -20,6 +21,10 @@ def run(args: argparse.Namespace) -> int:
     """Ask, and return when they have ended."""
     force: bool = args.force
     order = _steer.Order(
-        "cancel", lambda job_id: CancelJob(id=job_id, force=force), _steer.reached("cancelled")
+        "cancel",
+        lambda job_id: CancelJob(id=job_id, force=force),
+        # One that cannot save is not cancelled but paused, to be cancelled when that is mended.
+        until=lambda _, now: now.process is None,
+        missed=lambda job: job.process is None and not isinstance(job.status, Cancelled | Done),
     )
     return _steer.steer(args, order)

@@ -37,13 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def since(text: str) -> tuple[int, float]:
     """A number of the list, or a time in seconds since the epoch: the other one is 0."""
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and int(text) < 2**63:
         return int(text), 0.0
     if found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text):
         return 0, time.time() - float(found[1]) * UNITS[found[2]]
     try:
         return 0, datetime.fromisoformat(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         raise argparse.ArgumentTypeError(
             f"`{text}` is no place to begin: say a `seq`, 2h, or 2026-01-31T14:05."
         ) from None

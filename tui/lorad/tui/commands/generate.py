@@ -6,6 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
+from lorad.shared.endpoints import expanded
 from lorad.shared.errors import BaseUnnamed, NoOutput, NotWritable
 from lorad.shared.jobs import LORA_FILE
 from lorad.shared.messages import GetRecipe
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _lora(text: str) -> int | Path:
     """A job's number or a file."""
-    return Path(text).expanduser() if text.endswith(".safetensors") else _arguments.job_id(text)
+    return expanded(text) if text.endswith(".safetensors") else _arguments.job_id(text)
 
 
 def _options(

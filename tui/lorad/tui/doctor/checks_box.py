@@ -146,6 +146,12 @@ def check_strangers(facts: Box) -> Line | None:
 def check_folder(name: str, folder: Folder) -> Line:
     """Owner, permissions, file system and room of a folder."""
     path = clean_line(folder.path)
+    if folder.why:
+        return wrong(
+            name,
+            f"{path} cannot be looked at: {clean_line(folder.why)}.",
+            f"Be let into the folders above it, or set another place for {name}.",
+        )
     if not folder.there:
         return ok(name, f"{path} is not there yet; it is made when it is needed.")
     if not folder.owned:
@@ -278,6 +284,8 @@ def check_hub(facts: Hub) -> Line:
     """Where models come from, and whether private ones may."""
     token = "a token is found" if facts.token else "no token: only what is public"
     cache = clean_line(facts.cache)
+    if facts.why:
+        return warning("hub", f"{cache} cannot be looked at: {clean_line(facts.why)}.")
     cache = cache if facts.there else f"{cache} is not there yet"
     offline = ", offline" if facts.offline else ""
     return ok("hub", f"{cache}; {token}{offline}.")

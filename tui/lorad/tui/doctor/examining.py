@@ -53,7 +53,7 @@ def _daemon(home: Home) -> tuple[DaemonFacts, Status | None]:
     control = home.sockets / "control.sock"
     facts = DaemonFacts(
         pid=home.daemon_pid(),
-        socket_there=control.exists(),
+        socket_there=os.path.exists(control),
         socket_bytes=len(os.fsencode(control)),
         sockets_elsewhere="" if home.sockets == home.folder else str(home.sockets),
     )

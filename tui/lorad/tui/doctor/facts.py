@@ -29,6 +29,8 @@ class Folder:
     writable: bool = True
     filesystem: str = "ext4"
     free_bytes: int | None = 100 << 30
+    why: str = ""
+    """Why nothing is known of it."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ class Hub:
     token: bool = False
     """Whether one is found; it is never read further than that."""
     offline: bool = False
+    why: str = ""
+    """Why nothing more is known of it."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import locale
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from lorad.shared.endpoints import Home, xdg
@@ -55,6 +57,13 @@ def look_at_folder(path: Path, mounts: str) -> Folder:
 
     `mounts` is the text of /proc/mounts.
     """
+    try:
+        return _looked_at(path, mounts)
+    except OSError as error:  # it is below a folder that this user may not enter
+        return Folder(str(path), why=error.strerror or str(error))
+
+
+def _looked_at(path: Path, mounts: str) -> Folder:
     nearest = next((p for p in (path, *path.parents) if p.exists()), Path("/"))
     free = None
     with contextlib.suppress(OSError):
@@ -81,10 +90,17 @@ def filesystem(path: Path, mounts: str) -> str:
         fields = line.split()
         if len(fields) < 3:
             continue
-        point = Path(fields[1].encode().decode("unicode_escape"))  # a space is \040
+        point = Path(_mount_point(fields[1]))
         if real.is_relative_to(point) and len(point.parts) >= best:
             best, kind = len(point.parts), fields[2]
     return kind
+
+
+def _mount_point(escaped: str) -> str:
+    """As it is on the disk: the kernel has a space and its like as octal numbers."""
+    data = escaped.encode("utf-8", "surrogateescape")
+    data = re.sub(rb"\\([0-3][0-7]{2})", lambda found: bytes([int(found[1], 8)]), data)
+    return data.decode("utf-8", "surrogateescape")
 
 
 def look_at_session(port: Port, folder: Path) -> Session:
@@ -99,7 +115,7 @@ def look_at_session(port: Port, folder: Path) -> Session:
         user=user,
         linger=_yes(linger),
         kills=_yes(kills),
-        unit=unit_path(port.environment).exists(),
+        unit=os.path.exists(unit_path(port.environment)),
         files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         clock_synchronized=_yes(ntp),
         skew_seconds=_skew(folder),
@@ -165,12 +181,13 @@ def look_at_hub(port: Port) -> Hub:
     cache = Path(environment.get("HF_HUB_CACHE") or home / "hub")
     named = environment.get("HF_TOKEN") or environment.get("HUGGING_FACE_HUB_TOKEN")
     files = [Path(environment.get("HF_TOKEN_PATH") or home / "token"), home / "stored_tokens"]
-    return Hub(
-        cache=str(cache),
-        there=cache.exists(),
-        token=bool(named) or any(file.is_file() and file.stat().st_size > 0 for file in files),
-        offline=environment.get("HF_HUB_OFFLINE", "").lower() in ("1", "on", "yes", "true"),
-    )
+    offline = environment.get("HF_HUB_OFFLINE", "").lower() in ("1", "on", "yes", "true")
+    hub = Hub(cache=str(cache), token=bool(named), offline=offline)
+    try:
+        held = any(file.is_file() and file.stat().st_size > 0 for file in files)
+        return replace(hub, there=cache.exists(), token=hub.token or held)
+    except OSError as error:
+        return replace(hub, why=error.strerror or str(error))
 
 
 def look_at_box(home: Home, seconds: float = BOX_SECONDS) -> Box:

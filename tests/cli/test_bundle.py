@@ -115,6 +115,7 @@ def test_notes_and_reasons_have_no_prompts() -> None:
         f'sample.prompts was ["{WORDS}"] and is ["{WORDS} again"]',
         f"prompts was {WORDS}; it cannot go on.\ntrain.seed was 1 and is 2",
         f'data[1].caption_prefix = "{WORDS}"',
+        f"`sample.prompts` does not fit: {WORDS} is no value of TOML",
     ]
     bundle = Bundle()
     bundle.put_json("job.json", jobs=[{"note": text, "step": 3} for text in said])
@@ -123,6 +124,7 @@ def test_notes_and_reasons_have_no_prompts() -> None:
         "sample.prompts was ***",
         "prompts was ***\ntrain.seed was 1 and is 2",
         "data[1].caption_prefix = ***",
+        "`sample.prompts` does not fit: ***",
     ]
     assert WORDS not in bundle.files["log.txt"]
     wished = Bundle(captions=True)

@@ -15,7 +15,7 @@ from lorad.shared.errors import DaemonError, FileChanged, RequestRefused
 from lorad.shared.jobs import Job
 from lorad.shared.messages import AddJob, FileInfo, FilePiece, GetFile
 from lorad.tui import fetching
-from lorad.tui.fetching import Fetcher, chosen, list_files
+from lorad.tui.fetching import RECORD, Fetcher, chosen, list_files
 from remote.conftest import Box
 
 RECIPE = 'name = "mono"\n[data]\npath = "pictures"\n[train]\nmax_train_steps = 5\n'
@@ -52,13 +52,32 @@ def test_over_the_link_into_a_folder_of_its_own(box: Box) -> None:
     assert done.returncode == 0, done.stderr
     here = box.folder / "mono-1"
     names = {path.relative_to(here).as_posix() for path in here.rglob("*") if path.is_file()}
-    assert names == {"mono.safetensors", "README.md", "empty.txt", "samples/step-1.png"}
-    for name in names:
+    assert names - {RECORD} == {"mono.safetensors", "README.md", "empty.txt", "samples/step-1.png"}
+    for name in names - {RECORD}:
         assert (here / name).read_bytes() == Path(job.folder, name).read_bytes()
     assert str(Path("mono-1/mono.safetensors")) in done.stdout.splitlines()
     again = box.lorad("--host", "box", "get", "1", "--only", "*.safetensors")
     assert "mono.safetensors is here already" in again.stderr
     assert len(again.stdout.splitlines()) == 2, "a pattern chooses from the checkpoints too"
+
+
+def test_a_file_of_yours_is_left_alone_and_one_that_was_brought_is_renewed(box: Box) -> None:
+    box.daemon.start()
+    job = fill(box.daemon, box.folder / "there")
+    mine = box.folder / "mine"
+    mine.mkdir()
+    (mine / "README.md").write_text("my notes\n")
+    get = ("--host", "box", "get", "1", "mine", "--only")
+    refused = box.lorad(*get, "README.md")
+    assert refused.returncode == 2
+    assert "README.md is here already and is no file of job 1's" in refused.stderr
+    assert (mine / "README.md").read_text() == "my notes\n"
+    assert box.lorad(*get, "mono.*").returncode == 0
+    Path(job.folder, "mono.safetensors").write_bytes(b"after more steps")
+    assert box.lorad(*get, "mono.*").returncode == 0
+    assert (mine / "mono.safetensors").read_bytes() == b"after more steps"
+    assert box.lorad(*get, "README.md", "--force").returncode == 0
+    assert (mine / "README.md").read_text() == "what it is\n"
 
 
 def test_it_goes_on_where_it_broke_off(daemon: Daemon, tmp_path: Path) -> None:

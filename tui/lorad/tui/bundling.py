@@ -53,7 +53,8 @@ WORDS = frozenset(
     )
 )
 """Keys of a recipe whose values describe somebody's pictures."""
-_SET = re.compile(rf"\b((?:{'|'.join(sorted(WORDS, key=len, reverse=True))})(?: = | was )).*")
+_KEYS = "|".join(sorted(WORDS, key=len, reverse=True))
+_SET = re.compile(rf"\b((?:{_KEYS})(?: = | was |` does not fit: )).*")
 """What `lorad set` changed, as history, logs and notes say it, to the end of the line."""
 HEAD = """\
 A support archive of lorad, made {when}.

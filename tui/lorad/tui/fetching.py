@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from lorad.shared.client import Client
-from lorad.shared.errors import FileChanged, FileDamaged, NotWritable
+from lorad.shared.errors import FileChanged, FileDamaged, FileInTheWay, NotWritable
 from lorad.shared.messages import FileHash, FileInfo, FilePiece, Files, GetFile, HashFile, ListFiles
 
 FIRST_PIECE = 64 * 1024
@@ -23,6 +25,11 @@ TRIES = 3
 POLL_SECONDS = 0.1
 ASIDE = ("checkpoint-*", "incidents", "logs")
 """Folders of a job that are for going on with it, not for taking along."""
+
+RECORD = ".lorad-get.json"
+"""In a folder: digests of what was brought into it, which may be replaced by what is newer."""
+
+MOST_RECORDED = 10_000
 
 Progress = Callable[[int], object]
 
@@ -68,8 +75,9 @@ def list_files(daemon: Client, job_id: int) -> list[FileInfo]:
 class Fetcher:
     """Brings files of one job into a folder."""
 
-    def __init__(self, daemon: Client, job_id: int, folder: Path) -> None:
-        """Nothing is made before the first `fetch`."""
+    def __init__(self, daemon: Client, job_id: int, folder: Path, *, force: bool = False) -> None:
+        """Nothing is made before the first `fetch`; `force` replaces whatever is in the way."""
+        self._force = force
         self._daemon = daemon
         self._id = job_id
         self._folder = folder
@@ -80,6 +88,7 @@ class Fetcher:
 
         Raises:
             FileChanged: it kept changing.
+            FileInTheWay: there is another one that was not brought.
             FileDamaged: it arrived otherwise than it was sent.
             NotWritable: the disk here does not take it.
             DaemonError: the daemon went away, or has no such file any more.
@@ -91,9 +100,11 @@ class Fetcher:
             raise NotWritable(path=path, why=error.strerror or error) from error
 
     def _fetch(self, file: FileInfo, path: Path, progress: Progress) -> Brought:
-        alike = path.is_file() and path.stat().st_size == file.size
-        if alike and _digest(path) == self._hash(file).sha256:
+        here = _digest(path) if path.is_file() else ""
+        if here and path.stat().st_size == file.size and here == self._hash(file).sha256:
             return Brought(path, file.size, fresh=False)
+        if here and not self._force and here not in self._brought():
+            raise FileInTheWay(path=path, id=self._id)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
         damaged = False
@@ -104,12 +115,24 @@ class Fetcher:
                 newest = digest.file
                 if newest == file and _digest(part) == digest.sha256:
                     os.utime(part, ns=(file.modified_ns, file.modified_ns))
+                    self._note(digest.sha256)
                     part.replace(path)
                     return Brought(path, file.size, fresh=True)
             # Written anew meanwhile; or the part was of an earlier version.
             damaged, file = newest == file, newest
             part.unlink(missing_ok=True)
         raise (FileDamaged if damaged else FileChanged)(name=file.name, id=self._id)
+
+    def _brought(self) -> list[str]:
+        """Digests of what was brought into the folder."""
+        with contextlib.suppress(OSError, ValueError):
+            found = json.loads((self._folder / RECORD).read_text())
+            return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+        return []
+
+    def _note(self, digest: str) -> None:
+        digests = dict.fromkeys([*self._brought(), digest])
+        (self._folder / RECORD).write_text(json.dumps([*digests][-MOST_RECORDED:]))
 
     def _pieces(self, file: FileInfo, part: Path, progress: Progress) -> FileInfo:
         """Go on where the part ends; the file as it is at the end."""

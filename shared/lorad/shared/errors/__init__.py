@@ -121,6 +121,7 @@ from lorad.shared.errors.recipe import (
 from lorad.shared.errors.remote import (
     FileChanged,
     FileDamaged,
+    FileInTheWay,
     FileNotThere,
     FolderOnBoxNeeded,
     HostLost,
@@ -197,6 +198,7 @@ __all__ = [
     "FailpointUnknown",
     "FileChanged",
     "FileDamaged",
+    "FileInTheWay",
     "FileMissing",
     "FileNotThere",
     "FolderMissing",

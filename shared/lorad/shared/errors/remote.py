@@ -98,6 +98,13 @@ class FileChanged(DaemonError):
     run has saved."""
 
 
+class FileInTheWay(DaemonError):
+    """{path} is here already and is no file of job {id}'s, so it was left as it is. Choose another
+    folder, or say --force to have it replaced."""
+
+    exit_code = 2
+
+
 class FileDamaged(DaemonError):
     """`{name}` of job {id} arrived otherwise than it was sent, so it was not kept. Run `lorad get
     {id}` again."""

@@ -26,12 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only", metavar="PATTERN", action="append", default=[], help="such as '*.safetensors'"
     )
+    parser.add_argument("--force", action="store_true", help="also over files of yours")
     parser.add_argument("--list", action="store_true", help="only say what there is")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Its LoRA files, pictures and README; what is here already is left alone."""
+    """Its LoRA files, pictures and README; what is here already is not brought again."""
     with connect() as daemon:
         job = daemon.job(args.id)
         files = chosen(list_files(daemon, job.id), args.all, args.only)
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         if not files:
             raise NothingToGet(id=job.id)
         folder = args.folder or Path(f"{_plain(job.name)}-{job.id}")
-        fetcher, counter = Fetcher(daemon, job.id, folder), _Counter(files)
+        fetcher, counter = Fetcher(daemon, job.id, folder, force=args.force), _Counter(files)
         brought = []
         for file in files:
             brought.append(fetcher.fetch(file, counter.add))

@@ -181,11 +181,13 @@ class LoradApp(App[int]):
         """Look at another box."""
         link = self.hosts[name]
         self.begin(link)
-        self.link = link
+        other, self.link = link is not self.link, link
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        self._draw()
         screen = self.screen
+        if other and isinstance(screen, MainScreen):
+            screen.forget()
+        self._draw()
         if isinstance(screen, MainScreen):
             screen.follow_selected()
 

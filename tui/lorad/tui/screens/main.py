@@ -179,6 +179,10 @@ class MainScreen(JobActions):
             self._asked_why = WhyJob(id=job.id)
             self.lorad.link.ask(self._asked_why)
 
+    def forget(self) -> None:
+        """Another box is looked at."""
+        self.queue.forget()
+
     def follow_selected(self) -> None:
         """The same number may be another job: on another box."""
         job = self.queue.selected

@@ -18,20 +18,21 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
 
 from lorad.shared.clean import clean
 from lorad.shared.config import Config
 from lorad.shared.endpoints import Place, find_home
-from lorad.shared.messages import Metric
+from lorad.shared.messages import READING, Metric
 from lorad.tui.colourless import Colourless
 from lorad.tui.easel import Easel
 from lorad.tui.format import fit
 from lorad.tui.images import Images, find_images, look, prepare_pixels
 from lorad.tui.left import Left, default_path
 from lorad.tui.link import DaemonLink, Link
-from lorad.tui.messages import Answered, Declined, News, Noticed
+from lorad.tui.messages import Answered, Declined, FromLink, News, Noticed
 from lorad.tui.mirror import Mirror
 from lorad.tui.notices import escape, notice
 from lorad.tui.readonly import ReadOnlyLink
@@ -175,7 +176,13 @@ class LoradApp(App[int]):
         """Have a link listen, unless it does."""
         if link not in self._begun:
             self._begun.append(link)
-            link.start(self.post_message)
+            link.start(lambda message: self._post(link, message))
+
+    def _post(self, link: Link, message: Message) -> None:
+        """From the link's thread."""
+        if isinstance(message, FromLink):
+            message.link = link
+        self.post_message(message)
 
     def switch(self, name: str) -> None:
         """Look at another box."""
@@ -267,14 +274,20 @@ class LoradApp(App[int]):
     # -- answers ------------------------------------------------------------------------------
 
     def on_answered(self, event: Answered) -> None:
+        if event.link is not self.link:
+            return  # its screens are gone, and the same numbers are other jobs here
         for screen in list(reversed(self.screen_stack)):
             if isinstance(screen, LoradScreen) and screen.answered(event):
                 return
 
     def on_declined(self, event: Declined) -> None:
-        for screen in list(reversed(self.screen_stack)):
-            if isinstance(screen, LoradScreen) and screen.declined(event):
+        if event.link is not self.link:
+            if isinstance(event.request, READING):
                 return
+        else:
+            for screen in list(reversed(self.screen_stack)):
+                if isinstance(screen, LoradScreen) and screen.declined(event):
+                    return
         self.tell(event.sentence, "error")
 
     def tell(self, sentence: str, severity: Any = "information") -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from textual.binding import Binding, BindingType
+from textual.widgets import Input, TextArea
 
 from lorad.shared import lifecycle
 from lorad.shared.errors import NothingToUndo, TooManyRuns
@@ -177,6 +178,10 @@ class JobActions(LoradScreen):
             return
         from lorad.tui.screens.confirm import Confirm
 
+        if self.app.screen is not self or isinstance(self.focused, Input | TextArea):
+            # Who types something by now would answer the question with it.
+            self.lorad.tell(f"The newest change: {undoable.said}. `z` asks whether to undo it.")
+            return
         ago = duration(time.time() - undoable.time)
         question = f"Undo that {undoable.said}?"
         note = f"That was {ago} ago, by {undoable.actor}."

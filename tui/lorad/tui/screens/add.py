@@ -66,6 +66,8 @@ class AddScreen(Dialogue):
     def __init__(self) -> None:
         super().__init__()
         self._recipes: dict[int, RecipeText] = {}
+        self._asked: dict[int, GetRecipe] = {}
+        self._sent: AnyRequest | None = None
         self._checks = True
         self.report = CheckReport()
 
@@ -211,7 +213,9 @@ class AddScreen(Dialogue):
             return None
         id = int(option.id)
         if id not in self._recipes:
-            self.lorad.link.ask(GetRecipe(id=id))
+            if id not in self._asked:
+                self._asked[id] = GetRecipe(id=id)
+                self.lorad.link.ask(self._asked[id])
             return None
         source = self._recipes[id]
         recipe = parse_recipe(source.recipe)
@@ -251,6 +255,7 @@ class AddScreen(Dialogue):
                 path.action_complete()
                 self._complain(f"{path.value or 'This'} is a folder. Choose a recipe in it.")
         elif draft.folder.startswith("/"):
+            self._sent = draft.request
             self.lorad.link.ask(draft.request)
         else:
             self.query_one("#folder", Input).focus()
@@ -262,9 +267,11 @@ class AddScreen(Dialogue):
     def answered(self, event: Answered) -> bool:
         """A recipe that was asked for, or it is in the queue."""
         reply = event.reply
-        if isinstance(reply, RecipeText) and isinstance(event.request, GetRecipe):
-            self._recipes[event.request.id] = reply
+        if isinstance(reply, RecipeText) and (id := self._asked_for(event.request)):
+            self._recipes[id] = reply
             self._changed()
+        elif event.request is not self._sent:
+            return False
         elif isinstance(reply, Added):
             self.dismiss(reply.job.id)
         elif isinstance(reply, Batched):
@@ -277,7 +284,13 @@ class AddScreen(Dialogue):
 
     def declined(self, event: Declined) -> bool:
         """The daemon's sentence, where it is looked for."""
-        if isinstance(event.request, AddJob | CopyJob | Batch | GetRecipe):
-            self._complain(event.sentence)
-            return True
-        return False
+        id = self._asked_for(event.request)
+        if not id and event.request is not self._sent:
+            return False
+        self._asked.pop(id, None)
+        self._complain(event.sentence)
+        return True
+
+    def _asked_for(self, request: AnyRequest) -> int:
+        """The job whose recipe this form wanted with it; else 0."""
+        return next((id for id, asked in self._asked.items() if asked is request), 0)

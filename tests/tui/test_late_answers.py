@@ -21,9 +21,12 @@ from lorad.shared.messages import (
     GetUndo,
     Happening,
     Happenings,
+    JobChanged,
+    MoveJob,
     PauseJob,
     RecipeText,
     SetJob,
+    SetPriority,
     Undoable,
     WhyJob,
 )
@@ -231,5 +234,64 @@ def test_what_happened_leaves_the_comparison_its_history() -> None:
         await settle(pilot)
         assert "of job 1" not in text_of(app)
         assert [run.changes for run in compared._runs.values() if run.changes]
+
+    act_on(app, act)
+
+
+# -- keys that are faster than the line ------------------------------------------------------------
+
+
+def asked_of(link: FakeLink, kind: type) -> list[int]:
+    """The priorities, or the places, that were asked for."""
+    asked = [one for one in link.asked if isinstance(one, kind)]
+    return [one.priority if isinstance(one, SetPriority) else one.to for one in asked]  # type: ignore[attr-defined]
+
+
+def test_priorities_are_reckoned_from_what_was_asked_for() -> None:
+    link = FakeLink(job(1, Queued()))
+    app = LoradApp(link)
+
+    async def act(pilot: Pilot[int]) -> None:
+        await press(pilot, "plus", "plus", "plus")
+        assert asked_of(link, SetPriority) == [1, 2, 3]
+        link.hear("queue/", JobChanged(job=job(1, Queued(), priority=1)), 1)
+        await settle(pilot)
+        await press(pilot, "plus")
+        assert asked_of(link, SetPriority)[3:] == [4]
+        link.post(Declined(link.asked[-1], "No."))
+        await settle(pilot)
+        await press(pilot, "plus")
+        assert asked_of(link, SetPriority)[4:] == [2], "from what is so"
+
+    act_on(app, act)
+
+
+def test_a_change_that_is_told_is_wished_no_longer() -> None:
+    link = FakeLink(job(1, Queued()))
+    app = LoradApp(link)
+
+    async def act(pilot: Pilot[int]) -> None:
+        await press(pilot, "plus")
+        one, two = job(1, Queued(), priority=1), job(1, Queued(), priority=7)
+        link.hear("queue/", JobChanged(job=one), 1)
+        link.post(Answered(link.asked[-1], Changed(job=one)))
+        await settle(pilot)
+        link.hear("queue/", JobChanged(job=two), 2)
+        await settle(pilot)
+        await press(pilot, "plus")
+        assert asked_of(link, SetPriority) == [1, 8]
+
+    act_on(app, act)
+
+
+def test_places_are_reckoned_from_what_was_asked_for() -> None:
+    link = FakeLink(*(job(id, Queued()) for id in (1, 2, 3)))
+    app = LoradApp(link)
+
+    async def act(pilot: Pilot[int]) -> None:
+        await press(pilot, "j", "j", "K", "K", "K")
+        assert asked_of(link, MoveJob) == [2, 1], "it is at the front then"
+        await press(pilot, "k", "K")
+        assert asked_of(link, MoveJob)[2:] == [2], "the other one passed it"
 
     act_on(app, act)

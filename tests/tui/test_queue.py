@@ -420,7 +420,7 @@ def test_removing_asks_first(key: str) -> None:
 def test_priorities_change_together_and_the_marks_stay() -> None:
     link = four(Queued(), Queued())
     keys(link, "A", "plus", "plus")
-    assert asked_of(link) == 2 * [SetPriority(id=1, priority=1), SetPriority(id=2, priority=1)]
+    assert asked_of(link) == [SetPriority(id=id, priority=p) for p in (1, 2) for id in (1, 2)]
 
 
 def test_a_job_that_is_gone_is_marked_no_longer() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from textual import on
@@ -33,7 +32,7 @@ from lorad.tui.screens.base import Dialogue
 from lorad.tui.screens.change import copy_request, told_names
 from lorad.tui.screens.fields import pairs
 from lorad.tui.widgets.checking import CheckReport
-from lorad.tui.widgets.path import PathInput, offers
+from lorad.tui.widgets.path import PathInput, offers, recipe_path, working_folder
 from lorad.tui.widgets.tick import Tick
 
 FIRST = {"from-file": "#path", "from-run": "#runs", "from-command": "#command"}
@@ -200,8 +199,8 @@ class AddScreen(Dialogue):
 
     def _of_file(self) -> Draft | None:
         typed = self.query_one("#path", Input).value.strip()
-        path = Path(typed or ".").expanduser().absolute()
-        if path.is_dir():
+        path = recipe_path(typed)
+        if path is None:
             return None
         _, text = load_recipe(path)
         folder = self._folder(str(path.parent))
@@ -232,7 +231,7 @@ class AddScreen(Dialogue):
         if not typed:
             return None
         imported = import_source(typed)
-        folder = self._folder(str(Path.cwd()))
+        folder = self._folder(str(working_folder()))
         request = AddJob(recipe=imported.recipe, folder=folder, stash=self._stash)
         start = [f"Its relative paths start at {folder}."] if folder else []
         said = "\n".join([*start, *imported.remarks])

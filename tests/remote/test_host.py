@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -13,9 +15,9 @@ from cli.conftest import SCRIPT
 from support import eventually, small_recipe
 
 from lorad.shared.client import Client
-from lorad.shared.errors import HostLost
+from lorad.shared.errors import HostLost, HostUnreachable
 from lorad.shared.messages import GetStatus
-from lorad.tui.tunnel import Tunnel
+from lorad.tui.tunnel import There, Tunnel
 from remote.conftest import Box
 
 RECIPE = 'name = "mono"\n[data]\npath = "pictures"\n[train]\nmax_train_steps = 5\n'
@@ -130,6 +132,28 @@ def test_a_dead_ssh_is_noticed_and_begun_again(box: Box) -> None:
         client.greet()
         assert client.ask(GetStatus()).daemon.home == str(box.home)
     tunnel.close()
+
+
+def test_a_folder_that_was_cleaned_away_is_made_anew(box: Box) -> None:
+    box.daemon.start()
+    tunnel = Tunnel("box")
+    with Client(tunnel) as client:
+        client.ask(GetStatus())
+        shutil.rmtree(Path(tunnel.control.removeprefix("ipc://")).parent)
+        client.greet()
+        assert client.ask(GetStatus()).daemon.home == str(box.home)
+    tunnel.close()
+
+
+def test_what_keeps_ssh_from_starting_is_told(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*words: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("lorad.tui.tunnel.subprocess.Popen", full)
+    tunnel = Tunnel("box")
+    monkeypatch.setattr(tunnel, "_find", lambda: There("c", "e"))
+    with pytest.raises(HostUnreachable, match="No space left on device"):
+        tunnel.open()
 
 
 def test_ssh_ends_with_whoever_wanted_it(box: Box) -> None:

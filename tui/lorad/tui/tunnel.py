@@ -77,11 +77,14 @@ class Tunnel:
         self.host = host
         self._command = command
         self._start = start
-        self._folder = Path(tempfile.mkdtemp(prefix="lorad-"))  # made for its owner alone
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._make_folder()
         self._ssh: subprocess.Popen[bytes] | None = None
         self._opening = threading.Lock()
         self._opened = False
+
+    def _make_folder(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="lorad-"))  # made for its owner alone
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     @property
     def control(self) -> str:
@@ -100,10 +103,16 @@ class Tunnel:
             DaemonError: why nobody can be reached.
         """
         with self._opening:
-            if self._ssh is not None and self._ssh.poll() is None and not self._refused():
+            there = self._folder.is_dir()  # what cleans /tmp takes an old one away
+            if there and self._ssh is not None and self._ssh.poll() is None and not self._refused():
                 return
             self.close()
-            self._forward(self._find())
+            try:
+                if not there:
+                    self._make_folder()
+                self._forward(self._find())
+            except OSError as error:
+                raise HostUnreachable(host=self.host, why=error.strerror or error) from error
             self._opened = True
 
     def check(self) -> None:

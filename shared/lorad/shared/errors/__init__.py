@@ -20,6 +20,7 @@ from lorad.shared.errors.config import (
 from lorad.shared.errors.daemon import (
     BadRequest,
     CannotUndo,
+    ConnectionBroke,
     DaemonDidNotStart,
     DaemonError,
     DaemonRunning,
@@ -181,6 +182,7 @@ __all__ = [
     "ConfigError",
     "ConfigNotToml",
     "ConfigUnreadable",
+    "ConnectionBroke",
     "DaemonDidNotStart",
     "DaemonError",
     "DaemonRunning",

@@ -17,6 +17,7 @@ from support import eventually, small_recipe
 from lorad.shared.client import Client
 from lorad.shared.errors import HostLost, HostUnreachable
 from lorad.shared.messages import GetStatus
+from lorad.tui.link import DaemonLink
 from lorad.tui.tunnel import There, Tunnel
 from remote.conftest import Box
 
@@ -143,6 +144,30 @@ def test_a_folder_that_was_cleaned_away_is_made_anew(box: Box) -> None:
         client.greet()
         assert client.ask(GetStatus()).daemon.home == str(box.home)
     tunnel.close()
+
+
+@pytest.mark.parametrize(
+    "said", ["me@box: Permission denied (publickey,password).", "Host key verification failed."]
+)
+def test_the_dashboard_has_ssh_ask_nothing(
+    box: Box, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    words = box.folder / "words"
+    (box.folder / "bin" / "ssh").write_text(
+        f"#!/bin/sh\necho \"$*\" >> {words}; echo '{said}' >&2; exit 255\n"
+    )
+    monkeypatch.setattr("lorad.tui.tunnel._somebody_there", lambda: True)
+    link = DaemonLink(Tunnel("box"), name="box")
+    link.start(lambda message: None)
+    try:
+        eventually(lambda: "`lorad --host box`, which asks" in link.take().trouble, 20)
+    finally:
+        link.stop()
+    assert said.rstrip(".") in link.take().trouble
+    assert all("BatchMode=yes" in line for line in words.read_text().splitlines())
+    with pytest.raises(HostUnreachable):
+        Tunnel("box").open()
+    assert "BatchMode" not in words.read_text().splitlines()[-1], "before it opens, it may ask"
 
 
 def test_what_keeps_ssh_from_starting_is_told(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from lorad.tui.conversation import Conversation
 from lorad.tui.left import Left
 from lorad.tui.messages import Declined, News
 from lorad.tui.mirror import MAIN_METRICS, Mirror
+from lorad.tui.tunnel import Tunnel
 
 RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 8.0
@@ -93,6 +94,9 @@ class DaemonLink:
     def start(self, post: Post) -> None:
         """Begin."""
         self._post = post
+        if isinstance(self._home, Tunnel):
+            # The dashboard has the terminal by now, which ssh takes to be free.
+            self._home.quiet = True
         self._thread.start()
 
     def stop(self) -> None:

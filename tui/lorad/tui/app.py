@@ -89,8 +89,13 @@ class LoradApp(App[int]):
         config: Config | None = None,
         hosts: Mapping[str, Link] | None = None,
         images: Images | None = None,
+        remarks: Sequence[str] = (),
     ) -> None:
-        """`link` is looked at first; `hosts` is all that may be, by name: "" is this machine."""
+        """`link` is looked at first; `hosts` is all that may be, by name: "" is this machine.
+
+        `remarks` are told once it is open.
+        """
+        self._remarks = list(remarks)
         self.images = images = images or Images()
         plain = "NO_COLOR" in os.environ  # which Textual takes out of there
         driver = late_driver() if images.late else None
@@ -135,8 +140,9 @@ class LoradApp(App[int]):
         if self.config.keys:
             from lorad.tui.bindings import doubled, unknown
 
-            for sentence in (*unknown(self.config.keys), *doubled(self.config.keys)):
-                self.tell(sentence, "warning")
+            self._remarks += [*unknown(self.config.keys), *doubled(self.config.keys)]
+        for sentence in self._remarks:
+            self.tell(sentence, "warning")
         if not self.is_headless:  # also where it died before this
             threading.Thread(target=self._guard_terminal, name="terminal", daemon=True).start()
         self.set_interval(TIDY_SECONDS, self._tidy)
@@ -239,13 +245,12 @@ class LoradApp(App[int]):
 
     def _draw(self) -> None:
         mirror = self.link.take()
-        if mirror is self.mirror:
-            return
-        self.mirror = mirror
-        for screen in self.screen_stack:
+        same, self.mirror = mirror is self.mirror, mirror
+        for screen in self.screen_stack if not same else ():
             screen.set_class(self.mirror.stale_since is not None, "-stale")
         for screen in self._visible():
-            screen.show(self.mirror)
+            if not same or screen.every_box:  # the news may be another box's
+                screen.show(self.mirror)
 
     def _visible(self) -> list[LoradScreen]:
         """The screens that can be seen: those over the topmost that fills the terminal."""
@@ -366,7 +371,12 @@ def terminal_lives() -> bool:
     return stdin is not None and not stdin.closed and os.isatty(stdin.fileno())
 
 
-def run(ways: Mapping[str, Place], select: int | None = None, config: Config | None = None) -> int:
+def run(
+    ways: Mapping[str, Place],
+    select: int | None = None,
+    config: Config | None = None,
+    remarks: Sequence[str] = (),
+) -> int:
     """The dashboard on the first of these daemons until somebody leaves it; its exit code.
 
     Raises:
@@ -380,7 +390,7 @@ def run(ways: Mapping[str, Place], select: int | None = None, config: Config | N
         name: DaemonLink(home, None if at else select, name, left)
         for at, (name, home) in enumerate(ways.items())
     }
-    app = LoradApp(next(iter(links.values())), select, config, links, images)
+    app = LoradApp(next(iter(links.values())), select, config, links, images, remarks)
     calm_collector()
     app.run()
     return app.return_code or 0

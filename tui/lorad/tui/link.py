@@ -42,6 +42,10 @@ Post = Callable[[Message], object]
 class Link(Protocol):
     """What the app knows of its connection; tests have one of their own."""
 
+    @property
+    def seen(self) -> float | None:
+        """The newest moment that was heard of, by the box's clock."""
+
     def start(self, post: Post) -> None:
         """Begin; messages go to `post`, from any thread."""
 

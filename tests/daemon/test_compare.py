@@ -14,8 +14,10 @@ import pytest
 from support import Daemon, eventually
 from textual.pilot import Pilot
 
+from lorad.shared.client import Client
 from lorad.shared.jobs import Job
 from lorad.tui.app import LoradApp
+from lorad.tui.commands.compare import _ask
 from lorad.tui.link import DaemonLink
 from lorad.tui.screens.compare import CompareScreen
 
@@ -112,6 +114,17 @@ def test_the_command_tells_figures_and_what_the_recipes_differ_in(
     ]
     looks = lorad(daemon, "compare", "2", "1", "--metric", "validation_loss", "--json").stdout
     assert [run["final"] for run in json.loads(looks)["runs"]] == pytest.approx([0.6, 0.25])
+
+
+def test_a_running_jobs_time_is_reckoned_by_the_clock_of_its_box(
+    compared: tuple[Daemon, Job, Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon, *_ = compared
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 9000)
+    with Client(daemon.home) as client:
+        told = _ask(client, [1, 2], "loss")
+    assert all(entry.seconds is not None and entry.seconds < 600 for entry in told.entries)
 
 
 def test_the_command_for_people(compared: tuple[Daemon, Job, Job]) -> None:

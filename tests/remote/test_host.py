@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -14,9 +15,10 @@ from cli.conftest import SCRIPT
 from support import Daemon, eventually, small_recipe
 
 from lorad.shared.client import Client
-from lorad.shared.errors import HostLost
+from lorad.shared.errors import HostLost, HostUnreachable
 from lorad.shared.messages import GetStatus
-from lorad.tui.tunnel import Tunnel, forwarding
+from lorad.tui.link import DaemonLink
+from lorad.tui.tunnel import There, Tunnel, forwarding
 from remote.conftest import Box
 
 RECIPE = 'name = "mono"\n[data]\npath = "pictures"\n[train]\nmax_train_steps = 5\n'
@@ -156,6 +158,52 @@ def test_a_dead_ssh_is_noticed_and_begun_again(box: Box) -> None:
         client.greet()
         assert client.ask(GetStatus()).daemon.home == str(box.home)
     tunnel.close()
+
+
+def test_a_folder_that_was_cleaned_away_is_made_anew(box: Box) -> None:
+    box.daemon.start()
+    tunnel = Tunnel("box")
+    with Client(tunnel) as client:
+        client.ask(GetStatus())
+        shutil.rmtree(Path(tunnel.control.removeprefix("ipc://")).parent)
+        client.greet()
+        assert client.ask(GetStatus()).daemon.home == str(box.home)
+    tunnel.close()
+
+
+@pytest.mark.parametrize(
+    "said", ["me@box: Permission denied (publickey,password).", "Host key verification failed."]
+)
+def test_the_dashboard_has_ssh_ask_nothing(
+    box: Box, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    words = box.folder / "words"
+    (box.folder / "bin" / "ssh").write_text(
+        f"#!/bin/sh\necho \"$*\" >> {words}; echo '{said}' >&2; exit 255\n"
+    )
+    monkeypatch.setattr("lorad.tui.tunnel._somebody_there", lambda: True)
+    link = DaemonLink(Tunnel("box"), name="box")
+    link.start(lambda message: None)
+    try:
+        eventually(lambda: "`lorad --host box`, which asks" in link.take().trouble, 20)
+    finally:
+        link.stop()
+    assert said.rstrip(".") in link.take().trouble
+    assert all("BatchMode=yes" in line for line in words.read_text().splitlines())
+    with pytest.raises(HostUnreachable):
+        Tunnel("box").open()
+    assert "BatchMode" not in words.read_text().splitlines()[-1], "before it opens, it may ask"
+
+
+def test_what_keeps_ssh_from_starting_is_told(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*words: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("lorad.tui.tunnel.subprocess.Popen", full)
+    tunnel = Tunnel("box")
+    monkeypatch.setattr(tunnel, "_find", lambda: There("c", "e"))
+    with pytest.raises(HostUnreachable, match="No space left on device"):
+        tunnel.open()
 
 
 def test_ssh_ends_with_whoever_wanted_it(box: Box) -> None:

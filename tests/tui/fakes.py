@@ -98,6 +98,7 @@ class FakeLink:
 
     def __init__(self, *jobs: Job, status_reply: StatusReply | None = None) -> None:
         self.mirror = Mirror()
+        self.seen: float | None = None
         if status_reply is not None or jobs:
             self.mirror = reducer.with_status(Mirror(), status_reply or status(*jobs))
         self.asked: list[AnyRequest] = []

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tui.fakes import column
 
 from lorad.shared.messages import Mark
+from lorad.tui.format import figure
 from lorad.tui.widgets.charts import shape
 from lorad.tui.widgets.drawing import SIGNS, Line, Plot, draw, tick_label, visible
 from lorad.tui.widgets.painting import width_of
@@ -123,6 +124,19 @@ def test_labels_are_in_the_unit_that_was_asked_for() -> None:
     shown = text(Plot([Line(columns)], scale=1 / 2**30, floor=0.0))
     assert any("15 ┤" in row or "20 ┤" in row or "10 ┤" in row for row in shown)
     assert " 0 ┤" in shown[7]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [
+        (1.25e-4, 4, "1.25e-4"), (1e-4, 4, "1e-4"), (1.5e-4 + 1e-19, 4, "1.5e-4"),
+        (4.11372e-5, 4, "4.114e-5"), (4.11372e-5, 3, "4.11e-5"), (-1.21e6, 4, "-1.21e6"),
+    ],
+)  # fmt: skip
+def test_a_small_figure_has_its_digits_but_no_empty_ones(
+    value: float, digits: int, shown: str
+) -> None:
+    assert figure(value, digits) == shown
 
 
 @pytest.mark.parametrize(

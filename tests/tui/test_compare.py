@@ -646,6 +646,17 @@ def test_nothing_is_asked_for_twice_while_it_is_under_way() -> None:
     opened(link, act, count=2)
 
 
+def test_time_trained_is_reckoned_by_the_clock_of_the_box() -> None:
+    link = linked(2)
+
+    async def act(pilot: Pilot[int], screen: CompareScreen) -> None:
+        screen._runs[1].changes = [change(0, "ready", "starting", "running")]
+        link.seen = 100.0
+        assert next(one.seconds for one in screen._entries() if one.job.id == 1) == 100.0
+
+    opened(link, act, count=2)
+
+
 def test_an_answer_for_another_figure_comes_too_late() -> None:
     link = linked(2)
 

@@ -11,12 +11,16 @@ from textual.pilot import Pilot
 from tui.driving import drive, settle, text_of
 from tui.fakes import DAEMON, FakeLink, at_step, job
 
+from lorad.shared.config import Config, HostEntry
+from lorad.shared.errors import LoradError
 from lorad.shared.jobs import Failed
 from lorad.shared.messages import AddJob, GetNews, Happening, Happenings
 from lorad.tui import mirror as reducer
 from lorad.tui.app import LoradApp
+from lorad.tui.commands import dashboard
 from lorad.tui.happenings import away_line
 from lorad.tui.left import Left
+from lorad.tui.messages import News
 from lorad.tui.mirror import Away
 from lorad.tui.notices import escape, notice
 
@@ -71,6 +75,54 @@ def test_o_lists_the_boxes_and_switches() -> None:
     assert near.asked == []
     assert near.stopped
     assert far.stopped
+
+
+def test_the_list_is_drawn_anew_while_the_box_that_is_shown_is_silent() -> None:
+    near, far = FakeLink(), FakeLink()
+    app = LoradApp(near, hosts={"": near, "me@box": far})
+    shown: list[str] = []
+
+    async def go() -> None:
+        async with app.run_test(size=(100, 30)) as pilot:
+            await settle(pilot)
+            app._drawn = 0.0
+            await pilot.press("o")
+            await settle(pilot)
+            shown.append(text_of(app))
+            far.mirror = FakeLink(at_step(1, 9)).mirror
+            app._drawn = 0.0
+            far.post(News())
+            await settle(pilot)
+            shown.append(text_of(app))
+
+    asyncio.run(go())
+    assert shown[0].count("connecting") == 3, "the header says so, too"
+    assert shown[1].count("connecting") == 2
+    assert "1 training" in shown[1]
+
+
+def test_a_host_of_the_settings_without_a_way_is_left_out_and_told() -> None:
+    hosts = {
+        "door": HostEntry(address="tcp://10.0.0.7:5670"),
+        "short": HostEntry(address="10.0.0.7:5670"),
+        "option": HostEntry(ssh="-oProxyCommand=x"),
+        "good": HostEntry(ssh="me@good"),
+    }
+    ways, left_out = dashboard._places([], Config(hosts=hosts))
+    assert list(ways) == ["", "good"]
+    assert [sentence.split()[0] for sentence in left_out] == ["door", "short", "option"]
+    with pytest.raises(LoradError):
+        dashboard._places(["option"], Config(hosts=hosts))
+    app, said = LoradApp(FakeLink(job(1)), remarks=left_out), list[str]()
+
+    async def go() -> None:
+        async with app.run_test(notifications=True) as pilot:
+            await settle(pilot)
+            said.extend(one.message for one in app._notifications)
+
+    asyncio.run(go())
+    assert len(said) == 3
+    assert "option of the settings is left out: `-oProxyCommand=x` is no host" in said[2]
 
 
 def test_the_header_names_the_other_box() -> None:

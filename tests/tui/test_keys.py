@@ -117,7 +117,7 @@ def test_moving_goes_among_those_that_wait() -> None:
 def test_plus_and_minus_change_the_priority() -> None:
     link = FakeLink(job(2, Queued(), priority=3))
     keys(link, "plus", "minus")
-    assert link.asked == [SetPriority(id=2, priority=4), SetPriority(id=2, priority=2)]
+    assert link.asked == [SetPriority(id=2, priority=4), SetPriority(id=2, priority=3)]
 
 
 def test_why_is_told() -> None:

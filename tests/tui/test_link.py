@@ -171,3 +171,27 @@ def test_an_app_that_is_gone_ends_the_thread(daemon: Daemon, home: Home) -> None
     link.start(lambda message: (link._stopping.set(), closed(message)))
     link._thread.join(SOON)
     assert not link._thread.is_alive()
+
+
+def test_what_nobody_foresaw_is_told_and_tried_again(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[bool] = []
+
+    def check(home: Home) -> None:
+        tries.append(True)
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Home, "check", check)
+    listener = Listener(DaemonLink(home))
+    link = listener.link
+    link.ask(WhyJob(id=1))
+    listener.start()
+    try:
+        listener.until(lambda: len(tries) > 1)
+        assert "FileNotFoundError" in link.take().trouble
+        (declined,) = listener.answers()
+        assert isinstance(declined, Declined)
+        assert "Something unexpected" in declined.sentence
+    finally:
+        link.stop()

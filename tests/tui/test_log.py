@@ -7,8 +7,10 @@ from textual.pilot import Pilot
 from tui.driving import drive, seen, settle, text_of
 from tui.fakes import FakeLink, job
 
-from lorad.shared.messages import GetLogLines, LogAppended, LogLine, LogLines
+from lorad.shared.messages import AnyRequest, GetLogLines, LogAppended, LogLine, LogLines
 from lorad.tui.logwindow import MOST_LINES, LogWindow, extended, opened
+from lorad.tui.messages import Declined
+from lorad.tui.screens import log
 from lorad.tui.screens.log import PIECE
 from lorad.tui.screens.main import MainScreen
 from lorad.tui.widgets.logpages import LogPages
@@ -18,6 +20,18 @@ def link_with(log: str) -> FakeLink:
     link = FakeLink(job(1))
     link.log = log
     return link
+
+
+class SilentLink(FakeLink):
+    """Whose daemon is away."""
+
+    silent = True
+
+    def ask(self, request: AnyRequest) -> None:
+        if self.silent and isinstance(request, GetLogLines):
+            self.post(Declined(request, "Nobody answers."))
+        else:
+            super().ask(request)
 
 
 def numbered(count: int) -> str:
@@ -33,6 +47,31 @@ async def press(pilot: Pilot[int], *pressed: str) -> str:
 
 def pages(pilot: Pilot[int]) -> LogPages:
     return pilot.app.screen.query_one(LogPages)
+
+
+@pytest.mark.parametrize("whose", ["l", "the daemon"])
+def test_one_that_was_opened_while_nobody_answered_comes_later(
+    whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "POLL_SECONDS", 0.05)
+    link = SilentLink(job(1))
+    link.log = "line one.\n"
+
+    async def act(pilot: Pilot[int]) -> None:
+        if whose == "l":
+            await pilot.press("l")
+        else:
+            pilot.app.push_screen(log.LogScreen(None))
+        assert "line one." not in await press(pilot)
+        link.silent = False
+        link.select(1)
+        for _ in range(200):
+            if pages(pilot).window.loaded:
+                break
+            await pilot.pause(0.05)
+        assert "line one." in await press(pilot)
+
+    drive(link, act)
 
 
 def test_it_follows_scrolls_and_goes_back() -> None:

@@ -28,7 +28,7 @@ from lorad.shared.messages import (
 )
 from lorad.tui import curve, mirror
 from lorad.tui.curve import Curve, add_value, condense
-from lorad.tui.mirror import Absence, Mirror, Needs, apply, in_order, place
+from lorad.tui.mirror import Absence, Mirror, Needs, apply, in_order, waiting
 
 METRICS, SAMPLES, LOG = "job/1/metrics/", "job/1/samples/", "job/1/log/"
 NOTES = "job/1/notes/"
@@ -329,8 +329,7 @@ def test_the_order_is_by_what_people_look_for() -> None:
         job(7),
     ]
     assert [j.id for j in in_order(jobs)] == [7, 6, 5, 4, 3, 2, 1]
-    assert place({j.id: j for j in jobs}, 5) == 2
-    assert place({j.id: j for j in jobs}, 7) is None
+    assert waiting({j.id: j for j in jobs}) == [6, 5]
 
 
 def test_a_look_taken_again_leaves_nothing_of_the_first() -> None:

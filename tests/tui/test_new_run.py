@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ import psutil
 import pytest
 from support import eventually, small_recipe
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList, TabbedContent, TextArea
+from textual.widgets import Input, OptionList, Static, TabbedContent, TextArea
 from tui.driving import drive, settle, text_of
 from tui.fakes import FakeLink, job
 
@@ -104,6 +106,70 @@ def test_a_file_is_looked_over_while_it_is_named(tmp_path: Path) -> None:
 
     form(link, 0, act)
     assert link.asked == [AddJob(recipe=RECIPE, folder=str(tmp_path), stash=True)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("~nobody-of-this-name", "cannot be read"),
+        ("~nobody-of-this-name/", "cannot be read"),
+        ("x" * 300, "File name too long"),
+        ("a\0b", "cannot be read"),
+        ("FOLDER/large.safetensors", "too long for a recipe"),
+        ("FOLDER/pipe", "it is no file"),
+        ("FOLDER/closed/cat.toml", "Permission denied"),
+    ],
+)
+def test_a_path_that_is_none_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, sentence: str
+) -> None:
+    with (tmp_path / "large.safetensors").open("wb") as file:
+        file.truncate(2 << 20)
+    os.mkfifo(tmp_path / "pipe")
+    see = Path.stat
+
+    def closed(path: Path, **more: bool) -> os.stat_result:
+        if "closed" in path.parts:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return see(path, **more)
+
+    monkeypatch.setattr(Path, "stat", closed)
+
+    async def act(pilot: Pilot[int]) -> None:
+        screen = pilot.app.screen
+        screen.query_one("#path", Input).value = typed.replace("FOLDER", str(tmp_path))
+        await settle(pilot)
+        await pilot.press("tab")
+        screen.query_one("#path").focus()
+        await pilot.press("enter")
+        await settle(pilot)
+        trouble = screen.query_one("#trouble", Static)
+        assert sentence in str(trouble.content)
+
+    form(linked(), 0, act)
+
+
+def test_the_form_outlives_the_folder_it_was_opened_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    async def act(pilot: Pilot[int]) -> None:
+        await pilot.press("c", "enter")
+        await settle(pilot)
+        assert "there no longer" in " ".join(text_of(pilot.app).split())  # type: ignore[arg-type]
+        await pilot.press("ctrl+t", "ctrl+t")
+        pilot.app.screen.query_one("#command", TextArea).text = COMMAND
+        await pilot.press("ctrl+s")
+        await settle(pilot)
+
+    try:
+        form(linked(), 0, act)
+    finally:
+        os.chdir(tmp_path)
 
 
 def test_another_run_with_changes() -> None:

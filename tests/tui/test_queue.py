@@ -17,6 +17,7 @@ from lorad.shared.jobs import (
     Failed,
     Gpu,
     Group,
+    Held,
     Job,
     Paused,
     Process,
@@ -420,7 +421,7 @@ def test_removing_asks_first(key: str) -> None:
 def test_priorities_change_together_and_the_marks_stay() -> None:
     link = four(Queued(), Queued())
     keys(link, "A", "plus", "plus")
-    assert asked_of(link) == 2 * [SetPriority(id=1, priority=1), SetPriority(id=2, priority=1)]
+    assert asked_of(link) == [SetPriority(id=id, priority=p) for p in (1, 2) for id in (1, 2)]
 
 
 def test_a_job_that_is_gone_is_marked_no_longer() -> None:
@@ -480,6 +481,22 @@ def test_the_queue_takes_what_its_jobs_take_spread_over_the_cards() -> None:
     assert (found.eta_seconds, found.eta_complete) == ((160 + 400) / 2, True)
     assert totals.totals([running(1, 100.0)], 8).eta_seconds == 100.0
     assert totals.totals([running(1, 100.0)], 0).eta_seconds == 100.0, "a box without a card"
+
+
+def test_what_has_several_cards_is_the_work_of_all_of_them() -> None:
+    four = job(1, on(0, 1, 2, 3), progress=Progress(eta_seconds=100.0, seconds_per_step=1.0))
+    alike = job(2, Queued(), max_train_steps=100)
+    assert totals.totals([four], 4).eta_seconds == 100.0
+    assert totals.totals([four, alike], 4).eta_seconds == 200.0
+
+
+def test_a_held_job_goes_on_only_when_somebody_says_so() -> None:
+    process = Process(pid=1, birth="b", gpus=("GPU-0",))
+    held = job(1, Held(process=process), progress=Progress(eta_seconds=3600.0, seconds_per_step=1))
+    alone = totals.totals([held], 1)
+    assert (alone.eta_seconds, alone.eta_complete, totals.eta_words(alone)) == (0.0, True, "")
+    others = totals.totals([held, running(2, 60.0), job(3, Queued())], 2)
+    assert (others.eta_seconds, others.eta_complete) == ((60.0 + 100 * 1.5) / 2, True)
 
 
 def test_a_job_that_ran_before_goes_on_at_its_own_pace() -> None:

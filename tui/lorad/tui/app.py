@@ -18,20 +18,21 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
 
 from lorad.shared.clean import clean
 from lorad.shared.config import Config
 from lorad.shared.endpoints import Place, find_home
-from lorad.shared.messages import Metric
+from lorad.shared.messages import READING, Metric
 from lorad.tui.colourless import Colourless
 from lorad.tui.easel import Easel
 from lorad.tui.format import fit
 from lorad.tui.images import Images, find_images, look, prepare_pixels
 from lorad.tui.left import Left, default_path
 from lorad.tui.link import DaemonLink, Link
-from lorad.tui.messages import Answered, Declined, News, Noticed
+from lorad.tui.messages import Answered, Declined, FromLink, News, Noticed
 from lorad.tui.mirror import Mirror
 from lorad.tui.notices import escape, notice
 from lorad.tui.readonly import ReadOnlyLink
@@ -88,8 +89,13 @@ class LoradApp(App[int]):
         config: Config | None = None,
         hosts: Mapping[str, Link] | None = None,
         images: Images | None = None,
+        remarks: Sequence[str] = (),
     ) -> None:
-        """`link` is looked at first; `hosts` is all that may be, by name: "" is this machine."""
+        """`link` is looked at first; `hosts` is all that may be, by name: "" is this machine.
+
+        `remarks` are told once it is open.
+        """
+        self._remarks = list(remarks)
         self.images = images = images or Images()
         plain = "NO_COLOR" in os.environ  # which Textual takes out of there
         driver = late_driver() if images.late else None
@@ -134,8 +140,9 @@ class LoradApp(App[int]):
         if self.config.keys:
             from lorad.tui.bindings import doubled, unknown
 
-            for sentence in (*unknown(self.config.keys), *doubled(self.config.keys)):
-                self.tell(sentence, "warning")
+            self._remarks += [*unknown(self.config.keys), *doubled(self.config.keys)]
+        for sentence in self._remarks:
+            self.tell(sentence, "warning")
         if not self.is_headless:  # also where it died before this
             threading.Thread(target=self._guard_terminal, name="terminal", daemon=True).start()
         self.set_interval(TIDY_SECONDS, self._tidy)
@@ -175,17 +182,25 @@ class LoradApp(App[int]):
         """Have a link listen, unless it does."""
         if link not in self._begun:
             self._begun.append(link)
-            link.start(self.post_message)
+            link.start(lambda message: self._post(link, message))
+
+    def _post(self, link: Link, message: Message) -> None:
+        """From the link's thread."""
+        if isinstance(message, FromLink):
+            message.link = link
+        self.post_message(message)
 
     def switch(self, name: str) -> None:
         """Look at another box."""
         link = self.hosts[name]
         self.begin(link)
-        self.link = link
+        other, self.link = link is not self.link, link
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        self._draw()
         screen = self.screen
+        if other and isinstance(screen, MainScreen):
+            screen.forget()
+        self._draw()
         if isinstance(screen, MainScreen):
             screen.follow_selected()
 
@@ -230,13 +245,12 @@ class LoradApp(App[int]):
 
     def _draw(self) -> None:
         mirror = self.link.take()
-        if mirror is self.mirror:
-            return
-        self.mirror = mirror
-        for screen in self.screen_stack:
+        same, self.mirror = mirror is self.mirror, mirror
+        for screen in self.screen_stack if not same else ():
             screen.set_class(self.mirror.stale_since is not None, "-stale")
         for screen in self._visible():
-            screen.show(self.mirror)
+            if not same or screen.every_box:  # the news may be another box's
+                screen.show(self.mirror)
 
     def _visible(self) -> list[LoradScreen]:
         """The screens that can be seen: those over the topmost that fills the terminal."""
@@ -265,14 +279,20 @@ class LoradApp(App[int]):
     # -- answers ------------------------------------------------------------------------------
 
     def on_answered(self, event: Answered) -> None:
+        if event.link is not self.link:
+            return  # its screens are gone, and the same numbers are other jobs here
         for screen in list(reversed(self.screen_stack)):
             if isinstance(screen, LoradScreen) and screen.answered(event):
                 return
 
     def on_declined(self, event: Declined) -> None:
-        for screen in list(reversed(self.screen_stack)):
-            if isinstance(screen, LoradScreen) and screen.declined(event):
+        if event.link is not self.link:
+            if isinstance(event.request, READING):
                 return
+        else:
+            for screen in list(reversed(self.screen_stack)):
+                if isinstance(screen, LoradScreen) and screen.declined(event):
+                    return
         self.tell(event.sentence, "error")
 
     def tell(self, sentence: str, severity: Any = "information") -> None:
@@ -351,7 +371,12 @@ def terminal_lives() -> bool:
     return stdin is not None and not stdin.closed and os.isatty(stdin.fileno())
 
 
-def run(ways: Mapping[str, Place], select: int | None = None, config: Config | None = None) -> int:
+def run(
+    ways: Mapping[str, Place],
+    select: int | None = None,
+    config: Config | None = None,
+    remarks: Sequence[str] = (),
+) -> int:
     """The dashboard on the first of these daemons until somebody leaves it; its exit code.
 
     Raises:
@@ -365,7 +390,7 @@ def run(ways: Mapping[str, Place], select: int | None = None, config: Config | N
         name: DaemonLink(home, None if at else select, name, left)
         for at, (name, home) in enumerate(ways.items())
     }
-    app = LoradApp(next(iter(links.values())), select, config, links, images)
+    app = LoradApp(next(iter(links.values())), select, config, links, images, remarks)
     calm_collector()
     app.run()
     return app.return_code or 0

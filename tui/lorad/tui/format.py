@@ -64,7 +64,7 @@ def figure(value: float | None, digits: int = 4) -> str:
     if not math.isfinite(value):
         return "NaN"
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        mantissa, _, exponent = f"{value:.{max(0, digits - 3)}e}".partition("e")
+        mantissa, _, exponent = f"{value:.{max(0, digits - 1)}e}".partition("e")
         if "." in mantissa:
             mantissa = mantissa.rstrip("0").rstrip(".")
         return f"{mantissa}e{int(exponent)}"

@@ -17,9 +17,10 @@ from typing import Protocol
 import zmq
 from textual.message import Message
 
+from lorad.shared.clean import clean_line
 from lorad.shared.client import Client
 from lorad.shared.endpoints import Home, Place
-from lorad.shared.errors import LoradError, NoDaemon
+from lorad.shared.errors import ConnectionBroke, LoradError, NoDaemon
 from lorad.shared.messages import AnyRequest, Metric
 from lorad.tui import mirror as reducer
 from lorad.tui.asking import UNKNOWN_ROOM, Command, Pace
@@ -27,6 +28,7 @@ from lorad.tui.conversation import Conversation
 from lorad.tui.left import Left
 from lorad.tui.messages import Declined, News
 from lorad.tui.mirror import MAIN_METRICS, Mirror
+from lorad.tui.tunnel import Tunnel
 
 RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 8.0
@@ -39,6 +41,10 @@ Post = Callable[[Message], object]
 
 class Link(Protocol):
     """What the app knows of its connection; tests have one of their own."""
+
+    @property
+    def seen(self) -> float | None:
+        """The newest moment that was heard of, by the box's clock."""
 
     def start(self, post: Post) -> None:
         """Begin; messages go to `post`, from any thread."""
@@ -92,6 +98,9 @@ class DaemonLink:
     def start(self, post: Post) -> None:
         """Begin."""
         self._post = post
+        if isinstance(self._home, Tunnel):
+            # The dashboard has the terminal by now, which ssh takes to be free.
+            self._home.quiet = True
         self._thread.start()
 
     def stop(self) -> None:
@@ -138,17 +147,24 @@ class DaemonLink:
                         wait = RETRY_SECONDS
                         Conversation(self, client).hold()
                 except LoradError as error:
-                    none = isinstance(error, NoDaemon)
-                    gone = reducer.gone(self._mirror, time.time(), str(error), none_runs=none)
-                    self._show(gone)
-                    self._decline(error)
-                    self._doze(wait)
-                    if not isinstance(self._home, Home):
-                        wait = min(LONGEST_RETRY_SECONDS, wait * 2)
+                    wait = self._away(error, wait)
+                except RuntimeError:
+                    raise
+                except Exception as error:  # a thread that ended would say so to nobody
+                    what = f"{type(error).__name__}: {clean_line(str(error), 200)}"
+                    wait = self._away(ConnectionBroke(what=what), wait)
         except RuntimeError as error:
             # Posting to an app whose loop has closed: it is gone, and so are we.
             if not self._stopping.is_set():
                 raise RuntimeError("the dashboard's link died") from error
+
+    def _away(self, error: LoradError, wait: float) -> float:
+        """Show it, answer what waits, and rest; so long the next rest is."""
+        none = isinstance(error, NoDaemon)
+        self._show(reducer.gone(self._mirror, time.time(), str(error), none_runs=none))
+        self._decline(error)
+        self._doze(wait)
+        return wait if isinstance(self._home, Home) else min(LONGEST_RETRY_SECONDS, wait * 2)
 
     def _doze(self, seconds: float) -> None:
         poller = zmq.Poller()
@@ -173,7 +189,8 @@ class DaemonLink:
         """
         while not self._wanted.empty():
             self._post(Declined(self._wanted.get(), str(error)))
-        lost = isinstance(error, NoDaemon)
+        # What broke here may have done so for the very command, and would do so again.
+        lost = isinstance(error, NoDaemon | ConnectionBroke)
         for id, command in list(self.unanswered.items()):
             if lost or time.monotonic() - command.at > COMMAND_SECONDS:
                 del self.unanswered[id]

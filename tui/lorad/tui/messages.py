@@ -16,7 +16,14 @@ class News(Message):
         self.gauges = gauges
 
 
-class Answered(Message):
+class FromLink(Message):
+    """What one box said; another one may be looked at by now."""
+
+    link: object = None
+    """Whose it is; the app puts it in when the link posts."""
+
+
+class Answered(FromLink):
     """The daemon did what was asked, or says that it will."""
 
     def __init__(self, request: AnyRequest, reply: AnyReply) -> None:
@@ -25,7 +32,7 @@ class Answered(Message):
         self.reply = reply
 
 
-class Declined(Message):
+class Declined(FromLink):
     """It did not, and this sentence says why."""
 
     def __init__(self, request: AnyRequest, sentence: str) -> None:

@@ -17,6 +17,11 @@ class ReadOnlyLink:
         self._link = link
         self._post: Post = lambda message: None
 
+    @property
+    def seen(self) -> float | None:
+        """The newest moment that was heard of."""
+        return self._link.seen
+
     def start(self, post: Post) -> None:
         """Begin."""
         self._post = post

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from lorad.shared.jobs import Active, Done, Group, Job, Queued, State
+from lorad.shared.jobs import Active, Done, Group, Held, Job, Queued, State
 from lorad.tui.format import duration
 from lorad.tui.mirror.order import Listing
 
@@ -80,9 +80,9 @@ def count(jobs: Iterable[Job]) -> Mapping[State, int]:
 
 
 def known_pace(jobs: Iterable[Job]) -> float | None:
-    """Seconds a step, the mean of what was measured on these jobs."""
-    found = [job.progress.seconds_per_step for job in jobs]
-    measured = [pace for pace in found if pace is not None]
+    """Seconds of one card for a step, the mean of what was measured on these jobs."""
+    found = [(job.progress.seconds_per_step, card_count(job)) for job in jobs]
+    measured = [pace * many for pace, many in found if pace is not None]
     return sum(measured) / len(measured) if measured else None
 
 
@@ -93,18 +93,27 @@ def eta(
 
     The work of all jobs spread evenly over the cards, `slots` of them, and never less than the
     longest of those that train now: what a queue comes to whose jobs are many and alike. Jobs that
-    never trained are taken to be as fast as those that do.
+    never trained are taken to be as fast as those that do, and on as many cards. One that is held
+    is no work: it goes on when somebody says so.
     """
-    running = [job.progress.eta_seconds for job in active]
-    known = [left for left in running if left is not None]
-    complete = len(known) == len(running) and not waiting.unknown
-    work = sum(known) + waiting.seconds
+    going = [job for job in active if not isinstance(job.status, Held)]
+    running = [
+        (left, card_count(job)) for job in going if (left := job.progress.eta_seconds) is not None
+    ]
+    known = [left for left, _ in running]
+    complete = len(running) == len(going) and not waiting.unknown
+    work = sum(left * many for left, many in running) + waiting.seconds
     if waiting.steps:
         complete = complete and pace is not None
         work += waiting.steps * (pace or 0.0)
     if not complete and not work:
         return None, False
     return max([work / max(1, slots), *known]), complete
+
+
+def card_count(job: Job) -> int:
+    """How many it has; one where it has none, or nobody knows yet."""
+    return max(1, len(job.process.gpus)) if job.process else 1
 
 
 def totals(jobs: Sequence[Job], slots: int) -> Totals:

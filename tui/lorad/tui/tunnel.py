@@ -26,6 +26,7 @@ from lorad.shared.errors import (
     HostLost,
     HostUnnamed,
     HostUnreachable,
+    HostWouldAsk,
     NoDaemonThere,
     NothingThrough,
     NotInstalledThere,
@@ -49,6 +50,8 @@ READY_SECONDS = 60.0
 PATIENCE_SECONDS = 20.0
 SSH_FAILED = 255
 NOT_FOUND = 127
+WOULD_ASK = (b"Permission denied (", b"Host key verification failed")
+"""What ssh says where it may not ask for a password or about a new key."""
 
 
 class There(NamedTuple):
@@ -77,11 +80,16 @@ class Tunnel:
         self.host = host
         self._command = command
         self._start = start
-        self._folder = Path(tempfile.mkdtemp(prefix="lorad-"))  # made for its owner alone
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._make_folder()
         self._ssh: subprocess.Popen[bytes] | None = None
         self._opening = threading.Lock()
         self._opened = False
+        self.quiet = False
+        """Nobody may be asked: a question would be written over the dashboard."""
+
+    def _make_folder(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="lorad-"))  # made for its owner alone
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     @property
     def control(self) -> str:
@@ -100,10 +108,16 @@ class Tunnel:
             DaemonError: why nobody can be reached.
         """
         with self._opening:
-            if self._ssh is not None and self._ssh.poll() is None and not self._refused():
+            there = self._folder.is_dir()  # what cleans /tmp takes an old one away
+            if there and self._ssh is not None and self._ssh.poll() is None and not self._refused():
                 return
             self.close()
-            self._forward(self._find())
+            try:
+                if not there:
+                    self._make_folder()
+                self._forward(self._find())
+            except OSError as error:
+                raise HostUnreachable(host=self.host, why=error.strerror or error) from error
             self._opened = True
 
     def check(self) -> None:
@@ -127,20 +141,24 @@ class Tunnel:
 
     def _words(self, *options: str) -> list[str]:
         words = ["ssh", "-T", *(word for option in OPTIONS for word in ("-o", option))]
-        if self._opened or not _somebody_there():
-            words += ["-o", "BatchMode=yes"]  # a question would go into the dashboard
+        if not self._may_ask:
+            words += ["-o", "BatchMode=yes"]
         start = " --start" if self._start and not self._opened else ""
         return [*words, *options, "--", self.host, f"{self._command} proxy{start}"]
 
+    @property
+    def _may_ask(self) -> bool:
+        """Only the first time, and of somebody who is there."""
+        return not (self.quiet or self._opened) and _somebody_there()
+
     def _find(self) -> There:
         """Where the daemon's sockets are on the box."""
-        quiet = self._opened or not _somebody_there()
         try:
             done = subprocess.run(
                 self._words(),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=READY_SECONDS if quiet else None,
+                timeout=None if self._may_ask else READY_SECONDS,
             )
         except FileNotFoundError:
             raise SshMissing from None
@@ -185,6 +203,8 @@ class Tunnel:
     def _failure(self, code: int, said: bytes) -> DaemonError:
         why = _last_line(said)
         if code == SSH_FAILED:
+            if not self._may_ask and any(refusal in said for refusal in WOULD_ASK):
+                return HostWouldAsk(host=self.host, why=why.rstrip("."))
             return HostUnreachable(host=self.host, why=why.rstrip(".") or "ssh failed")
         if code == NOT_FOUND:
             return NotInstalledThere(host=self.host, command=clean_line(self._command))

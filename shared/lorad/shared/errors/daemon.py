@@ -21,6 +21,10 @@ class DaemonSilent(DaemonError):
     exit_code = 3
 
 
+class ConnectionBroke(DaemonError):
+    """Something unexpected broke the connection ({what}). It is tried again."""
+
+
 class DaemonDidNotStart(DaemonError):
     """The daemon did not start. The end of {log} says: {why}"""
 

@@ -24,6 +24,13 @@ class HostUnreachable(DaemonError):
     exit_code = 3
 
 
+class HostWouldAsk(DaemonError):
+    """{host} wants something that ssh cannot ask for here ({why}). Use a key that an agent holds,
+    or begin with `lorad --host {host}`, which asks."""
+
+    exit_code = 3
+
+
 class HostLost(DaemonError):
     """The connection to {host} is gone: {why}. It is tried again."""
 

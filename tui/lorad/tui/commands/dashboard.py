@@ -10,9 +10,10 @@ from typing import get_args
 
 import msgspec
 
+from lorad.shared.clean import clean_line
 from lorad.shared.config import Config, Images, load_config
 from lorad.shared.endpoints import Home, Place
-from lorad.shared.errors import ImagesUnknown, NoTerminal
+from lorad.shared.errors import ImagesUnknown, LoradError, NoTerminal
 from lorad.tui import places
 from lorad.tui.commands._arguments import job_id
 from lorad.tui.daemon_process import ensure_daemon
@@ -64,7 +65,7 @@ def open_dashboard(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise NoTerminal
     config = config or load_config()
-    ways = _places(hosts or [], config)
+    ways, left_out = _places(hosts or [], config)
     first = next(iter(ways.values()))
     if isinstance(first, Home):
         ensure_daemon(first)
@@ -73,15 +74,26 @@ def open_dashboard(
     gc.disable()  # what is imported stays: to look it over is a tenth of the time it takes
     from lorad.tui.app import run as run_app
 
-    return run_app(ways, select, config)
+    return run_app(ways, select, config, left_out)
 
 
-def _places(hosts: list[str], config: Config) -> dict[str, Place]:
-    """What the dashboard may look at, by name, the first one first; "" is this machine."""
+def _places(hosts: list[str], config: Config) -> tuple[dict[str, Place], list[str]]:
+    """What the dashboard may look at, by name, the first one first; "" is this machine.
+
+    And a sentence for each of the settings' hosts to which there is no way: nobody asked for it,
+    so it keeps nobody from the others.
+
+    Raises:
+        LoradError: there is no way to one that was asked for.
+    """
     if hosts:
-        return {name: places.way(name, start=True, config=config) for name in hosts}
+        return {name: places.way(name, start=True, config=config) for name in hosts}, []
     ways: dict[str, Place] = {places.host(): places.place(start=True)}
+    left_out = []
     for name in config.hosts:
         if name not in ways:
-            ways[name] = places.way(name, start=True, config=config)
-    return ways
+            try:
+                ways[name] = places.way(name, start=True, config=config)
+            except LoradError as error:
+                left_out.append(f"{clean_line(name, 60)} of the settings is left out: {error}")
+    return ways, left_out

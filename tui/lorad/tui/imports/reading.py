@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+from lorad.shared.codec import MAX_MESSAGE
 from lorad.shared.errors import CannotImport, WrongValue
 from lorad.shared.recipe import parse_recipe
 from lorad.shared.recipe.sections import Recipe
@@ -244,6 +245,8 @@ def _looks_like_a_file(source: str) -> bool:
 
 def _read(path: str) -> str:
     try:
+        if Path(path).stat().st_size > MAX_MESSAGE:
+            raise CannotImport(what=path, why="it is too long for a command or its settings")
         return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise CannotImport(what=path, why=error.strerror or error) from error

@@ -7,7 +7,7 @@ reducer says what must be asked for again (`Needs`); the link asks.
 from __future__ import annotations
 
 from lorad.tui.mirror.events import apply
-from lorad.tui.mirror.order import Listing, Section, in_order, listed, place, places, sifted
+from lorad.tui.mirror.order import Listing, Section, in_order, listed, places, sifted, waiting
 from lorad.tui.mirror.replies import (
     back,
     gone,
@@ -66,9 +66,9 @@ __all__ = [
     "in_order",
     "listed",
     "only_gauges",
-    "place",
     "places",
     "sifted",
+    "waiting",
     "with_away",
     "with_chart",
     "with_log",

@@ -176,7 +176,6 @@ def places(listing: Listing) -> Mapping[int, int]:
     return found
 
 
-def place(jobs: Mapping[int, Job], job_id: int) -> int | None:
-    """A waiting job's place, 1 at the front; none for one that does not wait."""
-    waiting = [job.id for job in in_order(jobs.values()) if isinstance(job.status, Queued)]
-    return waiting.index(job_id) + 1 if job_id in waiting else None
+def waiting(jobs: Mapping[int, Job]) -> list[int]:
+    """The jobs that wait, from the front on."""
+    return [job.id for job in in_order(jobs.values()) if isinstance(job.status, Queued)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from textual import on
@@ -33,7 +32,7 @@ from lorad.tui.screens.base import Dialogue
 from lorad.tui.screens.change import copy_request, told_names
 from lorad.tui.screens.fields import pairs
 from lorad.tui.widgets.checking import CheckReport
-from lorad.tui.widgets.path import PathInput, offers
+from lorad.tui.widgets.path import PathInput, offers, recipe_path, working_folder
 from lorad.tui.widgets.tick import Tick
 
 FIRST = {"from-file": "#path", "from-run": "#runs", "from-command": "#command"}
@@ -66,6 +65,8 @@ class AddScreen(Dialogue):
     def __init__(self) -> None:
         super().__init__()
         self._recipes: dict[int, RecipeText] = {}
+        self._asked: dict[int, GetRecipe] = {}
+        self._sent: AnyRequest | None = None
         self._checks = True
         self.report = CheckReport()
 
@@ -198,8 +199,8 @@ class AddScreen(Dialogue):
 
     def _of_file(self) -> Draft | None:
         typed = self.query_one("#path", Input).value.strip()
-        path = Path(typed or ".").expanduser().absolute()
-        if path.is_dir():
+        path = recipe_path(typed)
+        if path is None:
             return None
         _, text = load_recipe(path)
         folder = self._folder(str(path.parent))
@@ -211,7 +212,9 @@ class AddScreen(Dialogue):
             return None
         id = int(option.id)
         if id not in self._recipes:
-            self.lorad.link.ask(GetRecipe(id=id))
+            if id not in self._asked:
+                self._asked[id] = GetRecipe(id=id)
+                self.lorad.link.ask(self._asked[id])
             return None
         source = self._recipes[id]
         recipe = parse_recipe(source.recipe)
@@ -228,7 +231,7 @@ class AddScreen(Dialogue):
         if not typed:
             return None
         imported = import_source(typed)
-        folder = self._folder(str(Path.cwd()))
+        folder = self._folder(str(working_folder()))
         request = AddJob(recipe=imported.recipe, folder=folder, stash=self._stash)
         start = [f"Its relative paths start at {folder}."] if folder else []
         said = "\n".join([*start, *imported.remarks])
@@ -251,6 +254,7 @@ class AddScreen(Dialogue):
                 path.action_complete()
                 self._complain(f"{path.value or 'This'} is a folder. Choose a recipe in it.")
         elif draft.folder.startswith("/"):
+            self._sent = draft.request
             self.lorad.link.ask(draft.request)
         else:
             self.query_one("#folder", Input).focus()
@@ -262,9 +266,11 @@ class AddScreen(Dialogue):
     def answered(self, event: Answered) -> bool:
         """A recipe that was asked for, or it is in the queue."""
         reply = event.reply
-        if isinstance(reply, RecipeText) and isinstance(event.request, GetRecipe):
-            self._recipes[event.request.id] = reply
+        if isinstance(reply, RecipeText) and (id := self._asked_for(event.request)):
+            self._recipes[id] = reply
             self._changed()
+        elif event.request is not self._sent:
+            return False
         elif isinstance(reply, Added):
             self.dismiss(reply.job.id)
         elif isinstance(reply, Batched):
@@ -277,7 +283,13 @@ class AddScreen(Dialogue):
 
     def declined(self, event: Declined) -> bool:
         """The daemon's sentence, where it is looked for."""
-        if isinstance(event.request, AddJob | CopyJob | Batch | GetRecipe):
-            self._complain(event.sentence)
-            return True
-        return False
+        id = self._asked_for(event.request)
+        if not id and event.request is not self._sent:
+            return False
+        self._asked.pop(id, None)
+        self._complain(event.sentence)
+        return True
+
+    def _asked_for(self, request: AnyRequest) -> int:
+        """The job whose recipe this form wanted with it; else 0."""
+        return next((id for id, asked in self._asked.items() if asked is request), 0)

@@ -22,6 +22,9 @@ HEIGHTS: list[tuple[int, str]] = [(0, "-short"), (32, "-tall")]
 class LoradScreen(Screen[Any]):
     """Draws mirrors and may wait for answers."""
 
+    every_box = False
+    """Whether it shows what is known of the other boxes, too."""
+
     @property
     def lorad(self) -> LoradApp:
         """The app by its own type."""

@@ -53,6 +53,9 @@ class ChangeScreen(Dialogue):
         super().__init__()
         self._job = job
         self._recipe: Recipe | None = None
+        self._asked = GetRecipe(id=job.id)
+        self._sent: OneRequest | Batch | None = None
+        """What was asked for last: an answer to anything else is of another dialogue."""
 
     def compose(self) -> ComposeResult:
         """What it is about, its values, what is wrong, keys."""
@@ -80,7 +83,7 @@ class ChangeScreen(Dialogue):
 
     def on_mount(self) -> None:
         self.query_one(self.FIRST).focus()
-        self.lorad.link.ask(GetRecipe(id=self._job.id))
+        self.lorad.link.ask(self._asked)
 
     def on_descendant_focus(self) -> None:
         """A field of several lines keeps enter for itself, and so does a tick."""
@@ -109,6 +112,7 @@ class ChangeScreen(Dialogue):
         if request is None:
             self.dismiss(None)
         else:
+            self._sent = request
             self.lorad.link.ask(request)
 
     def request(self, recipe: Recipe, changes: dict[str, str]) -> OneRequest | Batch | None:
@@ -130,7 +134,7 @@ class ChangeScreen(Dialogue):
 
     def answered(self, event: Answered) -> bool:
         """The recipe to begin with, or that it is done."""
-        if isinstance(event.reply, RecipeText):
+        if event.request is self._asked and isinstance(event.reply, RecipeText):
             try:
                 self._recipe = parse_recipe(event.reply.recipe)
             except LoradError as error:
@@ -138,7 +142,7 @@ class ChangeScreen(Dialogue):
                 return True
             self.query_one(Fields).fill(self._recipe)
             return True
-        if isinstance(event.request, SetJob):
+        if event.request is self._sent and isinstance(event.request, SetJob):
             told = ", ".join(f"{key} = {value}" for key, value in event.request.changes.items())
             self.lorad.tell(f"Job {self._job.id} has {clean_line(told, 300)}.")
             self.dismiss(None)
@@ -147,7 +151,7 @@ class ChangeScreen(Dialogue):
 
     def declined(self, event: Declined) -> bool:
         """The daemon's sentence, where it is looked for."""
-        if isinstance(event.request, GetRecipe | SetJob | CopyJob | Batch):
+        if event.request is self._asked or event.request is self._sent:
             self.complain(event.sentence)
             return True
         return False
@@ -214,6 +218,8 @@ class CopyScreen(ChangeScreen):
     def answered(self, event: Answered) -> bool:
         """They are in the queue."""
         reply = event.reply
+        if event.request is not self._sent:
+            return super().answered(event)
         if isinstance(reply, Batched):
             jobs = [one.job for one in reply.replies if isinstance(one, Added)]
             self.lorad.tell(told_names([job.name for job in jobs]))

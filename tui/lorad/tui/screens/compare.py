@@ -247,7 +247,7 @@ class CompareScreen(LoradScreen):
         return f"{title}: no run has a value here"
 
     def _entries(self) -> list[Entry]:
-        now = time.time()
+        now = self.lorad.link.seen or time.time()  # the box's clock may be another one
         return [
             compare.entry(run.job, self._metric, run.lines, run.changes, now)
             for run in self._runs.values()

@@ -40,7 +40,7 @@ class Fields(Vertical):
             yield Input(id="more", placeholder="any key=value of the recipe", select_on_focus=False)
 
     def fill(self, recipe: Recipe) -> None:
-        """Show what the recipe has."""
+        """Show what the recipe has, where nothing was typed yet."""
         train = recipe.train
         epochs = train.num_train_epochs is not None
         self._keys["length"] = "train.num_train_epochs" if epochs else "train.max_train_steps"
@@ -53,9 +53,9 @@ class Fields(Vertical):
         for name in self._names:
             field = self.query_one(f"#{name}")
             if isinstance(field, TextArea):
-                field.text = self._before[name]
+                field.text = field.text or self._before[name]
             elif isinstance(field, Input):
-                field.value = self._before[name]
+                field.value = field.value or self._before[name]
         if "length" in self._names:
             self.query_one("#label-length", Static).update("epochs" if epochs else "steps")
 

@@ -28,6 +28,10 @@ class HappenedScreen(Dialogue):
         Binding("escape,u,q,enter", "dismiss", "close", id="happened.close", tooltip="Close"),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: GetNews | None = None
+
     def compose(self) -> ComposeResult:
         """A headline and a list that scrolls where it must."""
         with Vertical(classes="dialogue", id="happened"):
@@ -41,14 +45,15 @@ class HappenedScreen(Dialogue):
         for line in self.app.screen_stack[0].query(SinceLine):
             line.read()
         if away is None or not away_line(away):
-            self.lorad.link.ask(GetNews(newest=True, limit=LATELY))
+            self._asked = GetNews(newest=True, limit=LATELY)
         else:
             self.query_one("#happened-title", Static).update(_headline(away))
-            self.lorad.link.ask(GetNews(since=away.since, newest=True))
+            self._asked = GetNews(since=away.since, newest=True)
+        self.lorad.link.ask(self._asked)
 
     def answered(self, event: Answered) -> bool:
         """The list."""
-        if not isinstance(event.reply, Happenings):
+        if event.request is not self._asked or not isinstance(event.reply, Happenings):
             return False
         lines = [(line.time, _shown(line)) for line in newest_first(event.reply.happenings)]
         lines += [(at, Text(said)) for at, said in self._absences()]
@@ -62,7 +67,7 @@ class HappenedScreen(Dialogue):
 
     def declined(self, event: Declined) -> bool:
         """Why there is no list."""
-        if isinstance(event.request, GetNews):
+        if event.request is self._asked:
             said = [f"{clock(at)}  {line}" for at, line in self._absences()[::-1]]
             self.query_one("#happened-lines", Static).update(
                 Text("\n".join([event.sentence, *said]))

@@ -23,6 +23,8 @@ MORE = "Another one: `lorad config hosts.gpu1=ann@gpu1` writes it into the setti
 class HostsScreen(Dialogue):
     """Switches to the one that is chosen."""
 
+    every_box = True
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,o,q", "dismiss", "close", id="hosts.close", tooltip="Close"),
         Binding("j", "app.simulate_key('down')", "next", show=False, id="hosts.down"),

@@ -6,17 +6,18 @@ import time
 from collections.abc import Sequence
 
 from textual.binding import Binding, BindingType
+from textual.widgets import Input, TextArea
 
 from lorad.shared import lifecycle
 from lorad.shared.errors import NothingToUndo, TooManyRuns
 from lorad.shared.jobs import Job
 from lorad.shared.messages import (
+    AnyRequest,
     Batch,
     GetUndo,
     OneRequest,
     SampleJob,
     SaveJob,
-    SetPriority,
     Undo,
     Undoable,
     Undone,
@@ -68,12 +69,13 @@ class JobActions(LoradScreen):
         job = self._job()
         return [] if job is None else [job]
 
-    def send(self, requests: Sequence[OneRequest]) -> None:
-        """Ask for all of these, or for none if one of them cannot be."""
-        if len(requests) > 1:
-            self.lorad.link.ask(Batch(requests=list(requests)))
-        elif requests:
-            self.lorad.link.ask(requests[0])
+    def send(self, requests: Sequence[OneRequest]) -> AnyRequest | None:
+        """Ask for all of these, or for none if one of them cannot be; what was asked with."""
+        if not requests:
+            return None
+        request = Batch(requests=list(requests)) if len(requests) > 1 else requests[0]
+        self.lorad.link.ask(request)
+        return request
 
     def order(self, verb: str) -> None:
         """The verb on all that is meant."""
@@ -142,9 +144,6 @@ class JobActions(LoradScreen):
     def action_remove(self) -> None:
         self.order("rm")
 
-    def action_prioritise(self, more: int) -> None:
-        self.send([SetPriority(id=j.id, priority=j.priority + more) for j in self.targets()])
-
     def action_why(self) -> None:
         if job := self._job():
             self.lorad.link.ask(WhyJob(id=job.id))
@@ -177,6 +176,10 @@ class JobActions(LoradScreen):
             return
         from lorad.tui.screens.confirm import Confirm
 
+        if self.app.screen is not self or isinstance(self.focused, Input | TextArea):
+            # Who types something by now would answer the question with it.
+            self.lorad.tell(f"The newest change: {undoable.said}. `z` asks whether to undo it.")
+            return
         ago = duration(time.time() - undoable.time)
         question = f"Undo that {undoable.said}?"
         note = f"That was {ago} ago, by {undoable.actor}."

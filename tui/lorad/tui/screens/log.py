@@ -103,7 +103,11 @@ class LogScreen(LoradScreen):
             self._ask(window.begin if event.back else window.end, event.back)
 
     def _poll(self) -> None:
-        if self._asked is None and self.pages.window.at_end:
+        if self._asked is not None:
+            return
+        if not self.pages.window.loaded:
+            self.action_end()  # nobody answered when it was opened
+        elif self.pages.window.at_end:
             self._ask(self.pages.window.end, back=False)
 
     def show(self, mirror: Mirror) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -14,13 +15,15 @@ from textual.widgets import Input
 
 from lorad.shared.jobs import Job, Queued
 from lorad.shared.messages import (
+    AnyRequest,
     MoveJob,
     OneRequest,
+    SetPriority,
     Why,
     WhyJob,
 )
 from lorad.tui.messages import Answered, Declined
-from lorad.tui.mirror import MAIN_METRICS, Listing, Mirror, listed, place
+from lorad.tui.mirror import MAIN_METRICS, Listing, Mirror, listed
 from lorad.tui.screens.base import HEIGHTS, WIDTHS
 from lorad.tui.screens.jobs import JOB_BINDINGS, JobActions
 from lorad.tui.widgets.gauges import Gauges
@@ -30,6 +33,7 @@ from lorad.tui.widgets.log import LogView
 from lorad.tui.widgets.queue import QueueList
 from lorad.tui.widgets.samples import SampleGrid
 from lorad.tui.widgets.since import SinceLine
+from lorad.tui.wishes import Wishes
 
 HINTS = (
     ("a", "add"),
@@ -48,6 +52,8 @@ HINTS = (
 )
 WHY_SECONDS = 0.4
 """The cursor rests this long on a waiting job before the daemon is asked why it waits."""
+EVENT_SECONDS = 2.0
+"""An answered change's event is not waited for any longer."""
 
 
 class MainScreen(JobActions):
@@ -92,6 +98,7 @@ class MainScreen(JobActions):
         super().__init__()
         self._wanted = select
         self._listing = Listing()
+        self._wishes = Wishes()
         self._asked_why: WhyJob | None = None
         """By nobody but the cursor: the answer belongs beside the job."""
         self._why_timer: Timer | None = None
@@ -124,6 +131,7 @@ class MainScreen(JobActions):
 
     def show(self, mirror: Mirror) -> None:
         """Draw this."""
+        self._wishes.settle(mirror.jobs)
         before = self._listing
         self._listing = listed(before, mirror.jobs, mirror.gpus)
         self.header.show(mirror, self._listing)
@@ -149,6 +157,9 @@ class MainScreen(JobActions):
 
     def answered(self, event: Answered) -> bool:
         """The sentence of `why`, a window of the chart, or what the keys asked for."""
+        if self._wishes.done(event.request, self.lorad.mirror.jobs):
+            # Somebody else's change may hide the event that is waited for.
+            self.set_timer(EVENT_SECONDS, partial(self._wishes.forget, event.request))
         if isinstance(event.reply, Why) and isinstance(event.request, WhyJob):
             whole = self.queue.explain(event.request.id, event.reply.sentence)
             # Where it stands beside the job as a whole, once is enough.
@@ -158,6 +169,7 @@ class MainScreen(JobActions):
 
     def declined(self, event: Declined) -> bool:
         """Nobody asked for the sentence beside the job, nor for a window of one that is gone."""
+        self._wishes.forget(event.request)
         return event.request is self._asked_why or self.chart.declined(event)
 
     # -- selection and filter -----------------------------------------------------------------
@@ -178,6 +190,11 @@ class MainScreen(JobActions):
         if job is not None and isinstance(job.status, Queued):
             self._asked_why = WhyJob(id=job.id)
             self.lorad.link.ask(self._asked_why)
+
+    def forget(self) -> None:
+        """Another box is looked at."""
+        self.queue.forget()
+        self._wishes.forget()
 
     def follow_selected(self) -> None:
         """The same number may be another job: on another box."""
@@ -220,26 +237,30 @@ class MainScreen(JobActions):
         """The marked ones, else the one under the cursor."""
         return self.queue.marked or super().targets()
 
-    def send(self, requests: Sequence[OneRequest]) -> None:
+    def send(self, requests: Sequence[OneRequest]) -> AnyRequest | None:
         """Ask for all of these; the marks are used up."""
-        super().send(requests)
+        request = super().send(requests)
         self.queue.clear_marks()
+        return request
 
     def action_prioritise(self, more: int) -> None:
         marked = self.queue.marked
-        super().action_prioritise(more)
+        wished = self._wishes.higher(self.targets(), more)
+        requests = [SetPriority(id=id, priority=priority) for id, priority in wished.items()]
+        self._wishes.sent(self.send(requests))
         self.queue.mark(marked)  # one key press is seldom enough
 
     def action_shift_place(self, rows: int) -> None:
         job = self._job()
         if job is None:
             return
-        now = place(self.lorad.mirror.jobs, job.id)
-        if now is None:
+        if not isinstance(job.status, Queued):
             sentence = f"Job {job.id} is {job.state}: only queued jobs have a place to change."
             self.lorad.tell(sentence, "warning")
-        elif now + rows >= 1:
-            self.lorad.link.ask(MoveJob(id=job.id, to=now + rows))
+        elif to := self._wishes.moved(self.lorad.mirror.jobs, job.id, rows):
+            request = MoveJob(id=job.id, to=to)
+            self._wishes.sent(request)
+            self.lorad.link.ask(request)
 
     # -- other screens ------------------------------------------------------------------------
 

@@ -71,6 +71,8 @@ class PromptsScreen(Dialogue):
     def __init__(self, job: Job) -> None:
         super().__init__()
         self._job = job
+        self._asked = GetRecipe(id=job.id)
+        self._sent: SetJob | None = None
         self.field = TextArea("", id="prompts", soft_wrap=True, tab_behavior="focus")
 
     def compose(self) -> ComposeResult:
@@ -86,7 +88,7 @@ class PromptsScreen(Dialogue):
     def on_mount(self) -> None:
         """What they are now is asked for: somebody else may have changed them."""
         self.field.disabled = True
-        self.lorad.link.ask(GetRecipe(id=self._job.id))
+        self.lorad.link.ask(self._asked)
 
     @on(TextArea.Changed, "#prompts")
     def _typed(self) -> None:
@@ -113,21 +115,22 @@ class PromptsScreen(Dialogue):
         except ValueError as error:
             self._complain(str(error))
             return
-        self.lorad.link.ask(SetJob(id=self._job.id, changes={KEY: value}))
+        self._sent = SetJob(id=self._job.id, changes={KEY: value})
+        self.lorad.link.ask(self._sent)
 
     def answered(self, event: Answered) -> bool:
         """The recipe, or that it was changed."""
-        if isinstance(event.reply, RecipeText):
+        if event.request is self._asked and isinstance(event.reply, RecipeText):
             self._fill(event.reply.recipe)
             return True
-        if isinstance(event.request, SetJob) and KEY in event.request.changes:
+        if event.request is self._sent:
             self.dismiss(True)
             return True
         return False
 
     def declined(self, event: Declined) -> bool:
         """The daemon's sentence, where it is looked for."""
-        if isinstance(event.request, SetJob | GetRecipe):
+        if event.request is self._asked or event.request is self._sent:
             self._complain(event.sentence)
             return True
         return False

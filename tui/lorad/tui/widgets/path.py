@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,8 +11,56 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from lorad.shared.clean import clean_line
+from lorad.shared.codec import MAX_MESSAGE
+from lorad.shared.errors import RecipeMissing, RecipeUnreadable
 
 CANDIDATES = 8
+GONE = "the folder in which this was started is there no longer"
+SHOWN = 200
+"""Characters of a path in a sentence about it."""
+
+
+def recipe_path(text: str) -> Path | None:
+    """The file that is typed, whole, if it could be a recipe; none for a folder.
+
+    It is looked at before anybody reads it: this is done with every key.
+
+    Raises:
+        RecipeError: it is no path, not there, not ours, no file, or longer than any recipe.
+    """
+    shown = clean_line(text, SHOWN)
+    try:
+        path = Path(text or ".").expanduser().absolute()
+    except FileNotFoundError:
+        raise RecipeUnreadable(path=shown or ".", why=GONE) from None
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RecipeUnreadable(path=shown, why=error) from error
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        raise RecipeMissing(path=shown) from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise RecipeUnreadable(path=shown, why=why) from error
+    if stat.S_ISDIR(about.st_mode):
+        return None
+    if not stat.S_ISREG(about.st_mode):
+        raise RecipeUnreadable(path=shown, why="it is no file")
+    if about.st_size > MAX_MESSAGE:
+        raise RecipeUnreadable(path=shown, why="it is too long for a recipe")
+    return path
+
+
+def working_folder() -> Path:
+    """Where relative paths start.
+
+    Raises:
+        RecipeUnreadable: somebody removed it.
+    """
+    try:
+        return Path.cwd()
+    except OSError:
+        raise RecipeUnreadable(path=".", why=GONE) from None
 
 
 def candidates(text: str) -> list[str]:
@@ -20,8 +69,8 @@ def candidates(text: str) -> list[str]:
     prefix = text[: len(text) - len(begun)]
     try:
         entries = sorted(os.scandir(Path(folder + "/" if prefix else ".").expanduser()), key=_name)
-    except OSError:
-        return []  # a folder that is not there, or not ours: nothing to offer
+    except (OSError, RuntimeError, ValueError):
+        return []  # a folder or a user that is not there, or not ours: nothing to offer
     found = []
     for entry in entries:
         hidden = entry.name.startswith(".") and not begun.startswith(".")

@@ -175,6 +175,11 @@ class QueueList(Painting, can_focus=True):
         self._marks = frozenset()
         self.repaint()
 
+    def forget(self) -> None:
+        """The jobs are another box's, though their numbers may be the same."""
+        self._why = ""
+        self.clear_marks()
+
     def mark(self, jobs: Iterable[Job]) -> None:
         """Mark these and no others."""
         self._marks = frozenset(job.id for job in jobs)

@@ -169,6 +169,25 @@ def test_a_key_for_what_there_is_not_is_not_written_down(
     assert "f5" in config.read_text()
 
 
+def test_what_is_no_key_is_refused_and_none_takes_a_setting_out(
+    lorad: Lorad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "settings.toml"
+    monkeypatch.setenv("LORAD_CONFIG", str(path))
+    ended = lorad("config", "keys.job.pause=zzz")
+    assert ended.returncode == 2
+    assert "`job.pause` on `zzz`, which is no key" in ended.stderr
+    assert not path.exists()
+    written = lorad("config", "keys.job.pause=less_than_sign", "hosts.gpu1=ann@gpu1")
+    assert written.returncode == 0, written.stderr
+    assert '"job.pause" = "less_than_sign"' in written.stdout
+    gone = lorad("config", "keys.job.pause=none", "hosts.gpu1=none", "hosts.other=none")
+    assert gone.returncode == 0, gone.stderr
+    kept = lorad("config").stdout
+    assert "less_than_sign" not in kept
+    assert "gpu1" not in kept
+
+
 def test_two_ids_are_not_put_on_one_key(
     lorad: Lorad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

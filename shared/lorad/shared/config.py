@@ -166,7 +166,7 @@ def _line(source: str, key: str) -> str:
 
 
 def save_setting(table: str, key: str, value: Any, path: Path | None = None) -> None:
-    """Write one setting into the file; what else is in it stays as it is.
+    """Write one setting into the file, or take it out: none. What else is there stays as it is.
 
     Raises:
         ConfigError: there is no such setting, it does not fit, or what is there already does not.
@@ -174,17 +174,27 @@ def save_setting(table: str, key: str, value: Any, path: Path | None = None) -> 
     """
     path = path or config_path()
     load_config(path)  # a file with a mistake is mended by hand, or two would be in it
-    _convert({table: {key: value}}, "", path)
     source = _read(path)
     wanted = read_toml(source)
-    wanted[table] = {**wanted.get(table, {}), key: read_value(as_toml(value))}
+    if value is None:
+        if key not in wanted.get(table, {}):
+            return
+        del wanted[table][key]
+    else:
+        _convert({table: {key: value}}, "", path)
+        wanted[table] = {**wanted.get(table, {}), key: read_value(as_toml(value))}
     for text in _ways(source, table, key, value):
         with contextlib.suppress(NoToml):
-            if read_toml(text) == wanted:
+            if _without_empty(read_toml(text)) == _without_empty(wanted):
                 _replace(path, text)
                 return
     why = "it cannot be put into what is in that file; write it there by hand"
     raise WrongSetting(path=path, where="", key=f"{table}.{key}", why=why)
+
+
+def _without_empty(tables: dict[str, Any]) -> dict[str, Any]:
+    """A header may be there without a key below it."""
+    return {name: table for name, table in tables.items() if table != {}}
 
 
 def _ways(source: str, table: str, key: str, value: Any) -> Iterator[str]:
@@ -194,9 +204,10 @@ def _ways(source: str, table: str, key: str, value: Any) -> Iterator[str]:
     """
     bare = re.fullmatch(r"[\w-]+", key, re.ASCII) is not None
     names = [key] if bare else [as_toml(key), f"'{key}'"]
+    text = None if value is None else as_toml(value)
     for name in names:
-        yield with_key(source, table, name, as_toml(value), mark="")
-        yield with_key(source, "", f"{table}.{name}", as_toml(value), mark="")
+        yield with_key(source, table, name, text, mark="")
+        yield with_key(source, "", f"{table}.{name}", text, mark="")
     if bare and isinstance(value, dict):
         section = f"{table}.{key}"
         for gone in read_toml(source).get(table, {}).get(key, {}):

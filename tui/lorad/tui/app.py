@@ -138,9 +138,10 @@ class LoradApp(App[int]):
     def on_mount(self) -> None:
         self.begin(self.link)
         if self.config.keys:
-            from lorad.tui.bindings import doubled, unknown
+            from lorad.tui.bindings import doubled, strange, unknown
 
-            self._remarks += [*unknown(self.config.keys), *doubled(self.config.keys)]
+            keys = self.config.keys
+            self._remarks += [*unknown(keys), *strange(keys), *doubled(keys)]
         for sentence in self._remarks:
             self.tell(sentence, "warning")
         if not self.is_headless:  # also where it died before this

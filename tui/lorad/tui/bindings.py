@@ -5,16 +5,22 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import unicodedata
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 from textual.binding import Binding
 from textual.dom import DOMNode
+from textual.keys import KEY_NAME_REPLACEMENTS, Keys
 
 import lorad.tui.screens
 import lorad.tui.widgets
+from lorad.shared.clean import clean_line
 from lorad.tui.app import LoradApp
 from lorad.tui.screens.base import Dialogue, LoradScreen
+
+KEY_NAMES = {*(key.value for key in Keys), *KEY_NAME_REPLACEMENTS.values()}
+MODIFIERS = {"ctrl", "shift", "alt", "super", "hyper", "meta"}
 
 
 def bindings() -> dict[str, Binding]:
@@ -48,6 +54,30 @@ def unknown(keys: Mapping[str, str]) -> list[str]:
             hint = f" Did you mean `{close[0]}`?" if close else " `lorad config --keys` lists them."
             sentences.append(f"The settings give a key to `{id}`, which there is not.{hint}")
     return sentences
+
+
+def strange(keys: Mapping[str, str]) -> list[str]:
+    """A sentence for each key in `[keys]` that no terminal has."""
+    return [
+        f"The settings put `{id}` on `{clean_line(key.strip(), 40)}`, which is no key. Keys are"
+        " called f5, ctrl+x, x, question_mark, comma and so on."
+        for id, text in keys.items()
+        for key in text.split(",")
+        if not _is_key(key.strip())
+    ]
+
+
+def _is_key(name: str) -> bool:
+    """Whether it is one as Textual calls them: a character, its name, or another key's."""
+    *modifiers, last = name.split("+")
+    if not set(modifiers) <= MODIFIERS:
+        return False
+    return len(last) == 1 or last in KEY_NAMES or last in map(_name, range(0x20, 0x530))
+
+
+def _name(code: int) -> str:
+    """A character's, as Textual calls its key."""
+    return unicodedata.name(chr(code), "").lower().replace("-", "_").replace(" ", "_")
 
 
 def doubled(keys: Mapping[str, str]) -> list[str]:

@@ -12,7 +12,7 @@ import msgspec
 from lorad.shared.clean import clean, clean_line
 from lorad.shared.config import Config, config_path, load_config, save_setting
 from lorad.shared.errors import UnknownSetting, WrongSetting
-from lorad.shared.recipe.writing import as_toml
+from lorad.shared.recipe.writing import NONE, as_toml
 from lorad.shared.toml import NoToml, read_value
 from lorad.tui.commands._arguments import add_json, change, print_document
 
@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         type=change,
         nargs="*",
-        help="write down: theme=lorad-light, keys.job.pause=f5, hosts.gpu1=ann@gpu1",
+        help="write down: theme=lorad-light, keys.job.pause=f5, hosts.gpu1=ann@gpu1; `none`"
+        " takes one out",
     )
     parser.add_argument("--path", action="store_true", help="only say which file it is")
     parser.add_argument("--keys", action="store_true", help="list what `keys.` can name")
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         keys = {key: value for table, key, value in settings if table == "keys"}
         for key in keys:
             _refuse_unknown(key)
-        _refuse_doubled({key: value for key, value in keys.items() if isinstance(value, str)})
+        _refuse_keys({key: value for key, value in keys.items() if isinstance(value, str)})
         for table, key, value in settings:
             if (table, key) == ("dashboard", "theme"):
                 _refuse_theme(value)
@@ -59,7 +60,9 @@ def _in_full(name: str) -> tuple[str, str]:
 
 
 def _value(text: str) -> Any:
-    """A value of TOML; what is none is text."""
+    """A value of TOML; what is none of TOML's is text, but for the word `none`."""
+    if text == NONE:
+        return None
     try:
         return read_value(text)
     except NoToml:
@@ -99,16 +102,20 @@ def _refuse_unknown(id: str) -> None:
         )  # fmt: skip
 
 
-def _refuse_doubled(keys: Mapping[str, str]) -> None:
-    """Two on one key, where nothing was before; both said at once change places.
+def _refuse_keys(keys: Mapping[str, str]) -> None:
+    """What is no key; and two on one, where nothing was before. Both said at once change places.
 
     Raises:
-        WrongSetting: only one of them would work.
+        WrongSetting: one of them would do nothing.
     """
     if not keys:
         return
-    from lorad.tui.bindings import doubled
+    from lorad.tui.bindings import doubled, strange
 
+    for id, key in keys.items():
+        for sentence in strange({id: key}):
+            why = sentence.rstrip(".")
+            raise WrongSetting(path=config_path(), where="", key=f"keys.{id}", why=why)
     before = load_config().keys
     told = set(doubled(before))
     for sentence in doubled({**before, **keys}):

@@ -406,16 +406,28 @@ class QueueAndModel(RuleBasedStateMachine):
         """A daemon is there and knows what the runs said meanwhile."""
         self.machine.rest()
         untold, self.untold = self.untold, []
+        paused = {name for name, shape in self.model.groups.items() if shape.paused}
         for run, what in sorted(untold, key=lambda one: one[0].alive):
             self.model_hears(run, what)
-            if isinstance(what, str):
-                self.model.schedule()
+        if len(untold) > 1:
+            self.adopt_starts(paused)
         self.model.schedule()
         for row in self.model.rows.values():
             attempt = self.store.attempt(row.id)
             number = attempt.number if attempt else 0
             assert number >= row.attempts
             row.attempts = number
+
+    def adopt_starts(self, paused: set[str]) -> None:
+        """Of several ends at once one stopped its group: others may have started before, or not.
+
+        The daemon acts on all of them before it starts anything, but for one that the disk refused.
+        """
+        stopped = {n for n, shape in self.model.groups.items() if shape.paused} - paused
+        found = {job.id: job.state for job in self.store.jobs()}
+        for row in self.model.jobs():
+            if row.group in stopped and (row.state, found.get(row.id)) == ("queued", "starting"):
+                row.state = "starting"
 
     def model_hears(self, run: Run, what: object) -> None:
         row = self.model.rows[run.job_id]

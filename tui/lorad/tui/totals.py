@@ -97,8 +97,11 @@ def eta(
     is no work: it goes on when somebody says so.
     """
     going = [job for job in active if not isinstance(job.status, Held)]
+    cards = max(1, slots)
     running = [
-        (left, card_count(job)) for job in going if (left := job.progress.eta_seconds) is not None
+        (left, min(cards, card_count(job)))
+        for job in going
+        if (left := job.progress.eta_seconds) is not None
     ]
     known = [left for left, _ in running]
     complete = len(running) == len(going) and not waiting.unknown
@@ -108,7 +111,7 @@ def eta(
         work += waiting.steps * (pace or 0.0)
     if not complete and not work:
         return None, False
-    return max([work / max(1, slots), *known]), complete
+    return max([work / cards, *known]), complete
 
 
 def card_count(job: Job) -> int:

@@ -136,7 +136,8 @@ def test_labels_are_in_the_unit_that_was_asked_for() -> None:
 def test_a_small_figure_has_its_digits_but_no_empty_ones(
     value: float, digits: int, shown: str
 ) -> None:
-    assert figure(value, digits) == shown
+    assert figure(value, digits, fine=True) == shown
+    assert len(figure(value, digits)) <= 7, "as wide as the columns of tables"
 
 
 @pytest.mark.parametrize(

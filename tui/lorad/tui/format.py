@@ -57,14 +57,17 @@ def duration(seconds: float | None) -> str:
     return f"{days}d{hours:02d}h"
 
 
-def figure(value: float | None, digits: int = 4) -> str:
-    """A number with this many digits that say something; nothing where there is none."""
+def figure(value: float | None, digits: int = 4, *, fine: bool = False) -> str:
+    """A number with this many digits that say something; nothing where there is none.
+
+    With an exponent it has two of them, for columns that are seven wide, unless it is to be `fine`.
+    """
     if value is None:
         return ""
     if not math.isfinite(value):
         return "NaN"
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        mantissa, _, exponent = f"{value:.{max(0, digits - 1)}e}".partition("e")
+        mantissa, _, exponent = f"{value:.{digits - 1 if fine else 1}e}".partition("e")
         if "." in mantissa:
             mantissa = mantissa.rstrip("0").rstrip(".")
         return f"{mantissa}e{int(exponent)}"

@@ -112,7 +112,7 @@ class MetricChart(Painting, can_focus=True):
         if column.last is None or column.minimum is None or column.maximum is None:
             return f"{name}NaN"
         scale, unit = self.kind.scale, f" {self.kind.unit}" if self.kind.unit else ""
-        words = f"{name}{figure(column.last * scale)}{unit}"
+        words = f"{name}{figure(column.last * scale, fine=True)}{unit}"
         if column.maximum > column.minimum:
             low, high = figure(column.minimum * scale, 3), figure(column.maximum * scale, 3)
             words += f" ({low} to {high})"

@@ -331,11 +331,11 @@ def tick_label(tick: float, ticks: Sequence[float]) -> str:
     span = min((b - a for a, b in pairwise(ticks)), default=1.0)
     largest = max(map(abs, ticks))
     if largest < 0.01 or largest >= 1e6:
-        return figure(tick, 4) if tick else "0"
+        return figure(tick, fine=True) if tick else "0"
     for decimals in range(5):
         if span >= 10.0**-decimals * 0.999:
             return f"{tick:.{decimals}f}"
-    return figure(tick, 4) if tick else "0"
+    return figure(tick, fine=True) if tick else "0"
 
 
 def power_label(tick: float) -> str:

@@ -165,7 +165,10 @@ class JobCharts(ChartGrid):
         if point is None:
             return []
         parts = [f"step {point.step}", f"raw {figure(point.loss)}"]
-        parts += [f"lr {figure(point.learning_rate, 3)}", f"grad {figure(point.grad_norm, 3)}"]
+        parts += [
+            f"lr {figure(point.learning_rate, 3, fine=True)}",
+            f"grad {figure(point.grad_norm, 3)}",
+        ]
         if self._job is not None:
             # As the queue has it: the mean of some steps.
             parts = [*filter(None, [loss(self._job), validation(self._job)]), *parts]

@@ -68,7 +68,7 @@ def _tell(file: Brought) -> None:
     """Paths to stdout, so that a script may go on with them."""
     print(clean_line(str(file.path), 4096), flush=True)
     if not file.fresh:
-        say(f"{file.path.name} is here already.")
+        say(f"{file.path} is here already.")
 
 
 def _plain(name: str) -> str:

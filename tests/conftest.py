@@ -26,9 +26,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_finish() -> None:
-    """From here on there is garbage to find, and seldom need to look for it."""
+    """From here on there is garbage to find; networks among it, so it is not left for long."""
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(5_000, 10, 5)
     gc.enable()
 
 

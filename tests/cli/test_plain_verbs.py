@@ -156,11 +156,15 @@ def test_set_says_from_when_on_it_holds() -> None:
     )
 
 
-def test_a_key_for_what_there_is_not_is_not_written_down(
-    lorad: Lorad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = tmp_path / "settings.toml"
-    monkeypatch.setenv("LORAD_CONFIG", str(config))
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings that nobody wrote yet."""
+    path = tmp_path / "settings.toml"
+    monkeypatch.setenv("LORAD_CONFIG", str(path))
+    return path
+
+
+def test_a_key_for_what_there_is_not_is_not_written_down(lorad: Lorad, config: Path) -> None:
     ended = lorad("config", "keys.job.paus=f5")
     assert ended.returncode == 2
     assert ended.stderr.endswith("Did you mean `keys.job.pause`?\n")
@@ -169,15 +173,11 @@ def test_a_key_for_what_there_is_not_is_not_written_down(
     assert "f5" in config.read_text()
 
 
-def test_what_is_no_key_is_refused_and_none_takes_a_setting_out(
-    lorad: Lorad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "settings.toml"
-    monkeypatch.setenv("LORAD_CONFIG", str(path))
+def test_what_is_no_key_is_refused_and_none_takes_a_setting_out(lorad: Lorad, config: Path) -> None:
     ended = lorad("config", "keys.job.pause=zzz")
     assert ended.returncode == 2
     assert "`job.pause` on `zzz`, which is no key" in ended.stderr
-    assert not path.exists()
+    assert not config.exists()
     written = lorad("config", "keys.job.pause=less_than_sign", "hosts.gpu1=ann@gpu1")
     assert written.returncode == 0, written.stderr
     assert '"job.pause" = "less_than_sign"' in written.stdout
@@ -188,11 +188,7 @@ def test_what_is_no_key_is_refused_and_none_takes_a_setting_out(
     assert "gpu1" not in kept
 
 
-def test_two_ids_are_not_put_on_one_key(
-    lorad: Lorad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = tmp_path / "settings.toml"
-    monkeypatch.setenv("LORAD_CONFIG", str(config))
+def test_two_ids_are_not_put_on_one_key(lorad: Lorad, config: Path) -> None:
     keys = json.loads(lorad("config", "--keys", "--json").stdout)["keys"]
     pause, cancel = keys["job.pause"], keys["job.cancel"]
     ended = lorad("config", f"keys.job.pause={cancel}")

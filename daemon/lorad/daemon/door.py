@@ -30,7 +30,7 @@ from lorad.shared.tcp import endpoints
 
 log = logging.getLogger(__name__)
 
-MOST_CONNECTIONS = 256
+MOST_GUESTS = 256
 ZAP = "inproc://zeromq.zap.01"
 DOMAIN = b"lorad"
 HANDSHAKES = 64
@@ -55,7 +55,7 @@ class Door:
         self._endpoints = endpoints(address)
         self._pair = own_pair(server_path(home))
         self._told = float("-inf")
-        self._most = min(most, MOST_CONNECTIONS)
+        self._most = min(most, MOST_GUESTS)
         self._read_at: tuple[int, ...] | None = ()
         self._allowed: dict[str, tuple[str, Allowed]] = {}  # by key
         self.context: zmq.Context[Any] = zmq.Context()

@@ -263,7 +263,7 @@ class Service:
     def _send(self, peer: Peer, command_id: str, reply: Message) -> None:
         try:
             header, payload = codec.encode(reply, id=command_id, epoch=self.info.epoch)
-        except (ValueError, CannotBeSent) as error:  # a name on the disk need not be text
+        except CannotBeSent as error:  # a name on the disk need not be text
             reply = refusal(error)
             header, payload = codec.encode(reply, id=command_id, epoch=self.info.epoch)
         # A file is brought as it is: its hash is known.

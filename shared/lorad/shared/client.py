@@ -103,6 +103,8 @@ class Client:
         self._context: zmq.Context[Any] = zmq.Context()
         self._connection: Connection | None = None
         self._daemon: DaemonInfo | None = None
+        self.seen: float | None = None
+        """When the daemon answered last, by its own clock."""
 
     def __enter__(self) -> Self:
         """The client itself."""
@@ -272,6 +274,7 @@ class Client:
         connection.socket.send_multipart(frames, zmq.DONTWAIT)
         while connection.ready(zmq.POLLIN, deadline):
             header, reply = codec.decode(connection.socket.recv_multipart(), codec.replies)
+            self.seen = header.time
             if header.id != id:
                 continue  # the late answer to a question that was given up
             if isinstance(reply, Refused):

@@ -25,6 +25,7 @@ from lorad.shared.errors import (
     UnknownSetting,
     WrongSetting,
 )
+from lorad.shared.files import write_whole
 from lorad.shared.recipe.writing import as_toml, with_key
 from lorad.shared.tables import unknown_key, wrong_value
 from lorad.shared.toml import NoToml, read_toml, read_value
@@ -225,15 +226,9 @@ def _replace(path: Path, text: str) -> None:
         NotWritable: nobody can write there.
     """
     target = path.resolve()  # of a link, as people have them in their dotfiles, the link stays
-    part = target.with_name(f"{target.name}.part-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write((text.rstrip("\n") + "\n").encode())
-        part.replace(target)
+        write_whole(target, text.rstrip("\n") + "\n", mode)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
         raise NotWritable(path=path, why=error.strerror) from error

@@ -5,7 +5,6 @@ CURVE's keys are 32 bytes. People see and type them as 64 hexadecimal digits, wh
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
@@ -21,6 +20,7 @@ from zmq.utils import z85
 from lorad.shared.config import config_path
 from lorad.shared.endpoints import Home, make_private
 from lorad.shared.errors import KeyNamed, KeysUnreadable, NotAKey, NotWritable
+from lorad.shared.files import write_whole
 from lorad.shared.recipe.writing import as_toml
 from lorad.shared.toml import read_toml
 
@@ -207,17 +207,8 @@ def _write(path: Path, tables: dict[str, Any]) -> None:
             lines += [f"[{as_toml(name)}]", *(f"{k} = {as_toml(v)}" for k, v in value.items()), ""]
         else:
             lines.append(f"{name} = {as_toml(value)}")
-    part = path.with_name(f"{path.name}.part-{os.getpid()}")
     try:
         make_private(path.parent)
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write("\n".join(lines).rstrip() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_whole(path, "\n".join(lines).rstrip() + "\n")
     except OSError as error:
         raise NotWritable(path=path, why=error.strerror) from error

@@ -247,8 +247,9 @@ class LoradApp(App[int]):
     def _draw(self) -> None:
         mirror = self.link.take()
         same, self.mirror = mirror is self.mirror, mirror
-        for screen in self.screen_stack if not same else ():
-            screen.set_class(self.mirror.stale_since is not None, "-stale")
+        if not same:
+            for screen in self.screen_stack:
+                screen.set_class(self.mirror.stale_since is not None, "-stale")
         for screen in self._visible():
             if not same or screen.every_box:  # the news may be another box's
                 screen.show(self.mirror)

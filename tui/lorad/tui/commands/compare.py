@@ -67,22 +67,12 @@ def _ask(daemon: Client, ids: Sequence[int], metric: Metric) -> Compared:
 
     jobs = [daemon.job(id) for id in ids]  # a wrong number is told at once
     recipes = [written(daemon.ask(GetRecipe(id=id))) for id in ids]
-    entries, now = [], _box_time(daemon)
+    entries, now = [], daemon.seen or time.time()  # the box's clock may be another one
     for job in jobs:
         lines = daemon.ask(whole_run(job.id, metric)).lines
         changes = daemon.ask(GetNews(id=job.id, limit=CHANGES, newest=True)).happenings
         entries.append(entry(job, metric, lines, changes, now))
     return Compared(entries, recipes, differing(recipes))
-
-
-def _box_time(daemon: Client) -> float:
-    """What the box's clock says, which stands on all that is heard of it."""
-    watch = daemon.watch()
-    try:
-        heard = watch.receive(daemon.home.patience)
-    finally:
-        watch.close()
-    return heard.header.time if heard else time.time()
 
 
 def _fields(compared: Compared, metric: Metric) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +33,8 @@ PATIENCE = timedelta(hours=6)
 """Others wait so long for rank 0 to encode, draw or save."""
 MEETING_PATIENCE = timedelta(minutes=10)
 """For a process to start, and on cards for a sum of gradients."""
+DYING_SECONDS = 10.0
+"""In which one whose connections are gone already is known to have died."""
 RANK, COUNT, MEETING = "LORAD_RANK", "LORAD_COUNT", "LORAD_MEETING"
 """Tell a process which one it is, of how many, and the file through which they find each other."""
 
@@ -56,7 +59,8 @@ class Peers:
         if self._host is None:
             return said
         box = [said]
-        dist.broadcast_object_list(box, src=0, group=self._host)
+        with whole(self._others):
+            dist.broadcast_object_list(box, src=0, group=self._host)
         return box[0]
 
     def any(self, flag: bool) -> bool:
@@ -64,7 +68,8 @@ class Peers:
         if self._host is None:
             return flag
         told = torch.tensor([int(flag)])
-        dist.all_reduce(told, op=dist.ReduceOp.MAX, group=self._host)
+        with whole(self._others):
+            dist.all_reduce(told, op=dist.ReduceOp.MAX, group=self._host)
         return bool(told.item())
 
     def sum(self, gradients: list[torch.Tensor], loss: torch.Tensor) -> torch.Tensor:
@@ -72,7 +77,8 @@ class Peers:
         if self._host is None:
             return loss
         flat = torch.cat([*(gradient.flatten().float() for gradient in gradients), loss.view(1)])
-        dist.all_reduce(flat)
+        with whole(self._others):
+            dist.all_reduce(flat)
         parts = torch.split(flat[:-1], [gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
@@ -85,7 +91,8 @@ class Peers:
             dist.barrier(group=self._host)
         yield
         if self._host is not None and self.leads:
-            dist.barrier(group=self._host)
+            with whole(self._others):
+                dist.barrier(group=self._host)
 
     def end(self) -> None:
         """Have the others gone."""
@@ -134,14 +141,25 @@ class Others:
 
     def end(self) -> None:
         """Have them gone, and what they met through."""
-        for process in self._processes:
-            if process.poll() is not None:
-                self._die(process)  # whatever this process has come across since
         self._ending.set()
         for process in self._processes:
             process.kill()
             process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def whole(others: Others | None) -> Iterator[None]:
+    """Do what needs every process; where it broke off because one died, `others` ends the run.
+
+    An exchange breaks off with the connection, which goes before the process is known to be gone.
+    """
+    try:
+        yield
+    except RuntimeError:
+        if others is not None:
+            time.sleep(DYING_SECONDS)
+        raise
 
 
 def gather(task: Assignment) -> Peers:
@@ -153,7 +171,8 @@ def gather(task: Assignment) -> Peers:
     if count == 1:
         return Peers()
     others = Others(task, count)
-    return meet(others.meeting, 0, count, others)
+    with whole(others):
+        return meet(others.meeting, 0, count, others)
 
 
 def meet(meeting: Path, rank: int, count: int, others: Others | None = None) -> Peers:

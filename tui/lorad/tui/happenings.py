@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from lorad.shared.clean import clean_line
 from lorad.shared.messages import Happening
+from lorad.shared.words import counted
 from lorad.tui.mirror import Absence, Away
 
 TOLD = ("done", "failed", "paused", "cancelled")
@@ -40,7 +41,7 @@ def away_line(away: Away) -> str:
     if stalled:
         parts.append(f"{stalled} to look at")
     if away.steps:
-        parts.append(f"{away.steps} steps")
+        parts.append(counted(away.steps, "step"))
     return f"since {clock(away.since)}: {', '.join(parts)}" if parts else ""
 
 

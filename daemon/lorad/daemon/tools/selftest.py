@@ -24,6 +24,7 @@ from lorad.daemon.tools.outcome import Outcome, differences, plain
 from lorad.daemon.tools.trial import Trial, trial
 from lorad.shared import shipped
 from lorad.shared.jobs import Ended, Job
+from lorad.shared.words import counted
 
 STEPS = 60
 KILLS_A_RUN = 5
@@ -298,8 +299,8 @@ def readable(found: SelfTest) -> str:
     places = Counter(kill.where for kill in found.kills)
     width = max((len(place) for place in places), default=0)
     lines = [
-        f"{len(found.kills)} times `kill -9`, in {_runs(found.runs)} of {found.steps} steps"
-        f" (seed {found.seed}, {found.seconds:.0f} s)",
+        f"{len(found.kills)} times `kill -9`, in {counted(found.runs, 'run')}"
+        f" of {found.steps} steps (seed {found.seed}, {found.seconds:.0f} s)",
         "",
         *(f"  {place:<{width}}  {count:>4}" for place, count in places.most_common()),
         "",
@@ -314,7 +315,3 @@ def readable(found: SelfTest) -> str:
         lines += [f"  and {more} more"] if more > 0 else []
         lines.append(f"All of it lies in {found.folder}.")
     return "\n".join(lines)
-
-
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count} runs"

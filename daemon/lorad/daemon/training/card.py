@@ -23,6 +23,7 @@ from lorad.daemon.training.sheets import grid
 from lorad.shared.jobs import LORA_FILE
 from lorad.shared.recipe import Recipe
 from lorad.shared.recipe.writing import as_document
+from lorad.shared.words import counted
 
 log = logging.getLogger(__name__)
 CARD = "README.md"
@@ -113,7 +114,8 @@ def make_card(family_name: str, recipe: Recipe, step: int, *, has_grid: bool) ->
         f"---\n{front.to_yaml()}\n---",
         BEGIN,
         f"# {recipe.name}",
-        f"A {_type(recipe)} for `{base_name(recipe.model.base)}`, trained for {step} steps.",
+        f"A {_type(recipe)} for `{base_name(recipe.model.base)}`, trained for"
+        f" {counted(step, 'step')}.",
         f"Write `{phrase}` in the prompt to call it." if phrase else "",
         _samples(prompts) if has_grid else "",
         "## With diffusers",

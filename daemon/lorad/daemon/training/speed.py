@@ -21,6 +21,7 @@ from lorad.daemon.training.files import PRIVATE_FILE, write_atomically
 from lorad.shared.endpoints import make_private
 from lorad.shared.errors import DiskFull
 from lorad.shared.recipe import Recipe
+from lorad.shared.words import counted
 
 log = logging.getLogger(__name__)
 SLOW_STEPS = 3
@@ -113,4 +114,4 @@ def machine_name(threads: int) -> str:
 
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"the CPU of {socket.gethostname()} with {threads} thread{'' if threads == 1 else 's'}"
+    return f"the CPU of {socket.gethostname()} with {counted(threads, 'thread')}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lorad.shared.clean import clean_line
+from lorad.shared.words import counted
 from lorad.tui.doctor.facts import Box, Folder, Hub, Install, Session
-from lorad.tui.doctor.lines import Line, counted, ok, warning, wrong
+from lorad.tui.doctor.lines import Line, ok, warning, wrong
 from lorad.tui.machine import size
 
 PYTHON = (3, 11)

@@ -54,11 +54,6 @@ def _things(count: int) -> str:
     return "thing is" if count == 1 else "things are"
 
 
-def counted(count: int, thing: str) -> str:
-    """`1 card`, `2 cards`."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
-
-
 def told(lines: Sequence[Line]) -> str:
     """For reading: what to do stands below what it is about."""
     width = max(len(line.name) for line in lines)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from lorad.daemon.training.data.item import name_some
 from lorad.daemon.training.data.report import Block, DataReport
 from lorad.shared.clean import clean_line
+from lorad.shared.words import counted
 
 GROUPS = 3
 """Of duplicates, that are named."""
@@ -84,9 +85,10 @@ def _training(report: DataReport) -> list[tuple[str, str]]:
     if report.seconds is not None:
         took = timedelta(seconds=round(report.seconds))
         time = f"about {took}, at {clean_line(report.basis)}"
+    pictures = counted(report.pictures_per_epoch, "picture")
     lines = [
         ("Training", f"every picture about {report.epochs:g} times"),
-        ("Epoch", f"{report.pictures_per_epoch} pictures in {report.steps_per_epoch} steps"),
+        ("Epoch", f"{pictures} in {counted(report.steps_per_epoch, 'step')}"),
         ("Steps", f"{report.steps}; time: {time}"),
     ]
     if report.memory_gib is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,7 +78,10 @@ def test_undo_does_not_let_two_jobs_wait_for_each_other(machine: Machine) -> Non
     machine.ask(CancelJob(id=running))
 
 
-def test_the_end_of_an_earlier_process_is_not_the_end_of_the_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_the_end_of_an_earlier_process_is_not_the_end_of_the_job(
+    tmp_path: Path, newest_first: bool
+) -> None:
     """One that was killed while it began, since a full disk did not take the news of it."""
     home = Home(tmp_path, tmp_path, tmp_path / "cache")
     supervisor = Supervisor(home, 0o022)
@@ -86,10 +90,12 @@ def test_the_end_of_an_earlier_process_is_not_the_end_of_the_job(tmp_path: Path)
         if number == 1:
             supervisor.kill(7)
     first, second = supervisor.descriptors
-    assert supervisor.gone(first) is None
-    assert list(supervisor.descriptors.values()) == [7]
+    if not newest_first:
+        assert supervisor.gone(first) is None
+        assert list(supervisor.descriptors.values()) == [7]
     supervisor.kill(7)
     assert supervisor.gone(second) == 7
+    assert not newest_first or supervisor.gone(first) is None
     assert "SIGKILL" in supervisor.last_words(7)
     supervisor.close()
 
@@ -101,4 +107,16 @@ def test_a_process_that_has_the_number_of_an_old_one_is_not_taken_for_it(tmp_pat
     assert not supervisor.watch(7, Process(pid=os.getpid(), birth=f"another boot/{ours}"))
     assert not supervisor.descriptors
     assert supervisor.watch(7, Process(pid=os.getpid(), birth=ours))
+    supervisor.close()
+
+
+def test_a_thread_that_has_the_number_of_a_process_is_not_taken_for_it(tmp_path: Path) -> None:
+    supervisor = Supervisor(Home(tmp_path, tmp_path, tmp_path / "cache"), 0o022)
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    assert thread.native_id is not None
+    assert not supervisor.watch(7, Process(pid=thread.native_id, birth="boot/1"))
+    over.set()
+    thread.join()
     supervisor.close()

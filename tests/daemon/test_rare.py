@@ -99,7 +99,9 @@ def test_a_held_run_that_fails_is_not_tried_again(machine: Machine) -> None:
     assert stands(machine, job).state == "failed"
 
 
-@pytest.mark.parametrize("lack", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENOSPC])
+@pytest.mark.parametrize(
+    "lack", [errno.EAGAIN, errno.EMFILE, errno.ENOSPC, errno.ENOENT, errno.EACCES]
+)
 def test_a_box_that_can_start_nothing_now_fails_nobody(machine: Machine, lack: int) -> None:
     def spawn(*_: object) -> None:
         raise OSError(lack, os.strerror(lack))

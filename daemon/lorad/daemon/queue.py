@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
 from collections.abc import Mapping
@@ -61,8 +60,6 @@ DOWN_HELD = "it was held when the daemon was shut down"
 """A job paused for this is resumed by nobody but whoever held it."""
 TERMINATED = "it was told to end (SIGTERM), as at a reboot"
 REBOOTED = "the machine was started again"
-SHORT = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
-"""Why no process begins now: the box lacks something, and the job is not to blame."""
 
 
 class Queue(Figures):
@@ -209,12 +206,10 @@ class Queue(Figures):
             process = self.supervisor.spawn(attempt, gpus, named)
             failpoints.passed("spawn.after")
         except OSError as error:
-            if error.errno in SHORT:
-                self._short = error.strerror or "OSError"
-                log.warning("job %d waits: no process can be started: %s", job.id, error)
-                return False
-            self._fail_unstarted(job, f"Its process could not be started: {error}.")
-            return True
+            # Never the job's: the box lacks memory, descriptors, room, or for a moment its Python.
+            self._short = ": ".join(filter(None, (error.filename, error.strerror)))
+            log.warning("job %d waits: no process can be started: %s", job.id, error)
+            return False
         self._recent.pop(job.id, None)
         self._paces.pop(job.id, None)
         try:

@@ -33,8 +33,8 @@ EVENTS_WAITING = 250
 Their bytes are shared between listeners, but each frame that waits is 64 bytes more for each, and
 three frames are an event: 48 KB a listener that is stopped.
 """
-ANSWERS_WAITING = 64
-"""Answers that wait for one client; each may be a MiB, and nobody asks so much ahead."""
+ANSWERS_WAITING = 16
+"""Answers that wait for one client, of up to 8 MiB; nobody asks so far ahead."""
 MESSAGES_WAITING = 16
 """Messages of one peer that are read ahead of their turn."""
 HANDSHAKE_MS = 3000

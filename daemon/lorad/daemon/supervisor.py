@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -24,6 +25,8 @@ PEER = "lorad.daemon.training.peer"
 """The module that the other processes of a run are."""
 LAUNCHERS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "PMI_RANK")
 """What torchrun and srun leave behind; with it accelerate waits for other processes."""
+NO_PROCESS = (errno.ESRCH, errno.ENOENT, errno.EINVAL)
+"""What a number that is nobody's says, or by now that of a thread."""
 
 
 class Supervisor:
@@ -110,10 +113,16 @@ class Supervisor:
         return env
 
     def watch(self, job_id: int, process: Process) -> bool:
-        """Begin to watch a process, ours or an earlier daemon's; false if it is gone."""
+        """Begin to watch a process, ours or an earlier daemon's; false if it is gone.
+
+        Raises:
+            OSError: no descriptor is left for it.
+        """
         try:
             descriptor = os.pidfd_open(process.pid)
-        except ProcessLookupError:
+        except OSError as error:
+            if error.errno not in NO_PROCESS:
+                raise
             return False
         if birth(process.pid) != process.birth:  # asked while the descriptor holds the pid
             os.close(descriptor)
@@ -135,7 +144,7 @@ class Supervisor:
         if child := self._children.pop(descriptor, None):
             _kill_group(child.pid)
             code = child.wait()
-        if self._newest[job_id] != descriptor:
+        if self._newest.get(job_id) != descriptor:
             return None
         del self._newest[job_id], self._pids[job_id]
         if code is not None:

@@ -152,6 +152,16 @@ def test_a_journal_that_cannot_be_written_loses_no_report(walk: Walk, fault: str
     assert differences(walk.wanted, came_to(walk.daemon, job)) == []
 
 
+@pytest.mark.parametrize("fault", ["enospc", "eio"])
+def test_a_cache_that_cannot_be_written_costs_no_step(walk: Walk, fault: str) -> None:
+    shutil.rmtree(walk.daemon.home.cache)
+    walk.fault.write_text(f"encode.aside:{fault}")
+    job = walk.daemon.wait_state(walk.daemon.add(walk.recipe).id, "paused", "done")
+    assert (job.state, walk.fault.exists()) == ("done", False)
+    assert "not cached" in walk.daemon.home.log(job.id).read_text()
+    assert differences(walk.wanted, came_to(walk.daemon, job)) == []
+
+
 def test_what_is_stored_needs_no_journal(walk: Walk) -> None:
     job = walk.daemon.wait_state(walk.daemon.add(walk.recipe).id, "done")
     folder = walk.daemon.home.run_folder(job.id)

@@ -20,7 +20,7 @@ from lorad.daemon.training.optimizer import optimizer_state
 from lorad.daemon.training.run import Run
 from lorad.daemon.training.setup import restore, tell_passed_over
 from lorad.shared import failpoints
-from lorad.shared.errors import DiskFull, Diverged, LoradError, NotFinite
+from lorad.shared.errors import DiskFailing, DiskFull, Diverged, LoradError, NotFinite
 from lorad.shared.jobs import LORA_FILE
 from lorad.shared.messages import (
     EndReport,
@@ -107,7 +107,7 @@ def tell_incident(run: Run, point: Point) -> None:
         names = run.dataset.names(point.step - 1)
         path = write_incident(run.folder, point, names, run.recipe.train.seed)
         text += f" ({path.relative_to(run.folder)})"
-    except (DiskFull, OSError) as error:
+    except (DiskFull, DiskFailing, OSError) as error:
         log.warning("Its incident file could not be written: %s", error)
     log.warning("%s.", text)
     run.line.report(NoteReport(step=point.step, kind="nonfinite", text=f"{text}."))

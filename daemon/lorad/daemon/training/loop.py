@@ -146,6 +146,7 @@ def went_back(run: Run, *, wait: bool = False) -> bool:
 
 def give_up_step(run: Run) -> None:
     """Keep the steps before one that cannot be taken; of that one nothing was done."""
+    run.peers.leave()  # they met the same and end by themselves, perhaps before all is saved
     judge(run, run.figures.ready(wait=True))
     if run.step > 0:
         save(run)

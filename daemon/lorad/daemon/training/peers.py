@@ -94,6 +94,11 @@ class Peers:
             with whole(self._others):
                 dist.barrier(group=self._host)
 
+    def leave(self) -> None:
+        """From here on rank 0 needs nobody: one that ends now ends nothing with it."""
+        if self._others is not None:
+            self._others.leave()
+
     def end(self) -> None:
         """Have the others gone."""
         if self._others is not None:
@@ -139,9 +144,13 @@ class Others:
         logging.shutdown()
         os._exit(1)
 
+    def leave(self) -> None:
+        """Miss none of them any more."""
+        self._ending.set()
+
     def end(self) -> None:
         """Have them gone, and what they met through."""
-        self._ending.set()
+        self.leave()
         for process in self._processes:
             process.kill()
             process.wait()

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from lorad.daemon.training.files import PRIVATE_FILE, write_atomically
 from lorad.shared.endpoints import make_private
-from lorad.shared.errors import DiskFull
+from lorad.shared.errors import DiskFailing, DiskFull
 from lorad.shared.recipe import Recipe
 from lorad.shared.words import counted
 
@@ -71,7 +71,7 @@ class Pace:
         try:
             make_private(self._path.parent)
             write_atomically(self._path, msgspec.json.encode(speed), mode=PRIVATE_FILE)
-        except (OSError, DiskFull) as error:
+        except (OSError, DiskFull, DiskFailing) as error:
             log.warning("its speed was not kept: %s", error)
 
 

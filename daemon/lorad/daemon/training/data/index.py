@@ -20,7 +20,7 @@ from msgspec import Struct
 from lorad.daemon.training.data.look import Look
 from lorad.daemon.training.files import PRIVATE_FILE, write_atomically
 from lorad.shared.endpoints import make_private
-from lorad.shared.errors import DiskFull
+from lorad.shared.errors import DiskFailing, DiskFull
 
 log = logging.getLogger(__name__)
 VERSION = 1
@@ -75,7 +75,7 @@ class Index:
             write_atomically(
                 self._path, msgspec.msgpack.encode((VERSION, settled)), mode=PRIVATE_FILE
             )
-        except (OSError, DiskFull) as error:
+        except (OSError, DiskFull, DiskFailing) as error:
             log.warning("not cached: %s", error)
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 import torch
+from msgspec.structs import replace
 from support import small_recipe
 
 from lorad.daemon.training import checkpoint
@@ -25,7 +26,7 @@ from lorad.shared.messages import (
 )
 from lorad.shared.recipe import load_recipe
 
-from .runs import Line, run, weights
+from .runs import Line, run, run_task, task_of, weights
 
 STEPS = 5
 
@@ -190,6 +191,16 @@ def test_going_on_with_another_recipe_is_refused(
     with pytest.raises(CannotContinue, match=r"lora\.rank was 4 and is 8"):
         run(other, tmp_path / "out", Line())
     assert run(other, tmp_path / "out", Line(stop_after=1), fresh=True) == "yielded"
+
+
+@pytest.mark.parametrize("life", [5.0, 6.0])
+def test_what_a_run_saved_while_no_news_of_it_arrived_is_kept(tmp_path: Path, life: float) -> None:
+    task = replace(task_of(small_recipe(tmp_path), tmp_path / "out", fresh=True), life=5.0)
+    first, again = Line(stop_after=2), Line(stop_after=1)
+    run_task(task, first)
+    run_task(replace(task, life=life), again)
+    assert set(first.losses) == {1, 2}
+    assert set(again.losses) == ({3} if life == task.life else {1})
 
 
 def test_going_on_with_a_changed_picture_is_refused_by_name(tmp_path: Path) -> None:

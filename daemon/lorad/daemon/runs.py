@@ -152,6 +152,7 @@ class Runs:
             folder=job.folder,
             cache=str(self._queue.home.cache),
             fresh=attempt.fresh,
+            life=self._queue.store.life(job.id),
             revision=stored.revision,
             samples=stored.samples,
             saves=stored.saves,

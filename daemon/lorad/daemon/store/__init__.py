@@ -241,6 +241,14 @@ class Store(Edited, Grouped):
         ending = None if row[6] is None else rows.endings.decode(row[6])
         return Attempt(row[0], row[1], row[2], bool(row[3]), row[4], bool(row[5]), ending)
 
+    def life(self, job_id: int) -> float:
+        """When the job was added or begun again, seconds since the epoch."""
+        found = self._db.execute(
+            "SELECT max(time) FROM transitions WHERE job = ? AND event IN ('add', 'restart')",
+            (job_id,),
+        ).fetchone()[0]
+        return float(found or 0.0)
+
     def mark_begun(self, job_id: int) -> None:
         """What an earlier run left is cleared away: the next attempt may go on from this one."""
         with self.transaction():

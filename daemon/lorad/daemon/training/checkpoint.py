@@ -72,6 +72,8 @@ class State(Struct, frozen=True, kw_only=True):
     """The step of the last validation."""
     changes: list[str]
     """What was changed since the run began, in words."""
+    life: float = 0.0
+    """Of the job, see `Assignment`."""
     samples: int = 0
     """The newest call for pictures that was answered; a later one is answered by the resume."""
     scaler: dict[str, Any] | None = None
@@ -99,9 +101,10 @@ class Tensors(Struct, frozen=True):
 class Checkpoints:
     """The checkpoints in an output folder."""
 
-    def __init__(self, folder: Path, keep: int) -> None:
-        """Clears away what a killed run left half done."""
+    def __init__(self, folder: Path, keep: int, life: float = 0.0) -> None:
+        """Clears away what a killed run left half done; `life` is the job's, see `Assignment`."""
         self._folder = folder
+        self._life = life
         self.keep = keep
         self.passed_over: list[str] = []
         """What `load` found that it could not use, in words."""
@@ -114,9 +117,13 @@ class Checkpoints:
         return sorted((p for p in self._folder.iterdir() if NAME.fullmatch(p.name)), key=_step)
 
     def clear(self) -> None:
-        """Remove all: the run begins again."""
+        """Remove those of an earlier life: the run begins again.
+
+        Of this one there are some where a full disk took no news of them.
+        """
         for path in self.all():
-            self._remove(path)
+            if fault(path) or not self._life or read_state(path).life != self._life:
+                self._remove(path)
 
     def save(
         self, state: State, tensors: Tensors, export: Callable[[Path], None], spare: int | None
@@ -127,6 +134,7 @@ class Checkpoints:
             DiskFull, DiskFailing: the one before is whole.
             CheckpointDamaged: the same; the disk did not keep what it was given.
         """
+        state = msgspec.structs.replace(state, life=self._life)
         final = self._folder / f"checkpoint-{state.step}"
         if final.exists() and not fault(final):
             return final  # no step was taken since: it is this very state

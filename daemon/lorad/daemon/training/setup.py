@@ -86,10 +86,11 @@ def prepare(task: Assignment, line: Line, peers: Peers, looking: Looking | None 
         Unwanted: somebody wants otherwise already.
     """
     recipe, folder = task.recipe, Path(task.folder)
-    checkpoints = Checkpoints(folder, recipe.output.keep)
-    if task.fresh and peers.leads:
-        checkpoints.clear()
-    found = None if task.fresh else checkpoints.load()
+    checkpoints = Checkpoints(folder, recipe.output.keep, task.life)
+    with peers.lead_first():
+        if task.fresh and peers.leads:
+            checkpoints.clear()
+    found = checkpoints.load()
     if found is not None:
         refuse_other_recipe(found[0], recipe, folder)
     with peers.lead_first():

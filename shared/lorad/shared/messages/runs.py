@@ -126,7 +126,9 @@ class Assignment(Message, frozen=True, tag="assignment"):
     """Where the output goes."""
     cache: str
     fresh: bool
-    """Begin at step 0 even if there are checkpoints."""
+    """Nobody knows yet that it began: checkpoints that do not say its `life` are of an earlier one."""
+    life: float = 0.0
+    """When the job was added or begun again, seconds since the epoch; told by its checkpoints."""
     revision: int = 0
     """Counts the changes of the recipe. A welcome with a higher one than the run knows says what a
     `ChangeRecipe` would have said."""

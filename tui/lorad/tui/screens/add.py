@@ -129,6 +129,11 @@ class AddScreen(Form):
         self.query_one(FIRST[self.source]).focus()
         self._changed()
 
+    @on(OptionList.OptionSelected)
+    def _chosen(self) -> None:
+        """A click means no more than that it is this run: what is to change in it comes next."""
+        self.query_one("#changes").focus()
+
     @on(Input.Changed)
     @on(TextArea.Changed)
     @on(OptionList.OptionHighlighted)
@@ -230,10 +235,6 @@ class AddScreen(Form):
         return Draft(request, imported.recipe, folder, said)
 
     # -- adding -------------------------------------------------------------------------------
-
-    @on(OptionList.OptionSelected)
-    def _chosen(self) -> None:
-        self.action_submit()
 
     def filled(self) -> AnyRequest | None:
         """What adds it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
@@ -91,6 +92,14 @@ def test_undo_says_what_and_asks_first() -> None:
     assert link.asked[-1] == Undo(number=7)
     keys(link, "z", "n")
     assert link.asked[-1] == GetUndo()
+
+
+def test_undo_says_how_long_ago_by_the_clock_of_the_box() -> None:
+    link = FakeLink(job(4))
+    ahead = EDIT.time + 7200
+    link.seen = ahead + 30
+    link.answers = {GetUndo: msgspec.structs.replace(EDIT, time=ahead)}
+    assert "That was 30s ago, by lorad anna@box." in seen(link, "z")
 
 
 def test_nothing_to_undo_is_said() -> None:

@@ -7,13 +7,15 @@ from collections.abc import Callable
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, OptionList, TabbedContent
 from tui.driving import Drive, settle, text_of
 from tui.fakes import FakeLink, at_step, job
 
 from lorad.shared.jobs import Queued
 from lorad.shared.messages import (
     Added,
+    AnyReply,
+    AnyRequest,
     Changed,
     CopyJob,
     GetNews,
@@ -37,6 +39,7 @@ from lorad.tui.screens.base import Dialogue
 from lorad.tui.screens.change import ChangeScreen, CopyScreen
 from lorad.tui.screens.compare import CompareScreen
 from lorad.tui.screens.confirm import Confirm
+from lorad.tui.screens.form import Form
 from lorad.tui.screens.main import MainScreen
 from lorad.tui.screens.prompts import KEY, PromptsScreen
 
@@ -234,6 +237,68 @@ def test_what_happened_leaves_the_comparison_its_history() -> None:
         await settle(pilot)
         assert "of job 1" not in text_of(app)
         assert [run.changes for run in compared._runs.values() if run.changes]
+
+    act_on(app, act)
+
+
+# -- a second press --------------------------------------------------------------------------------
+
+
+def edit(form: Form, value: str) -> None:
+    """Type something else; what a form has for it differs."""
+    if isinstance(form, PromptsScreen):
+        form.field.text = value
+    elif isinstance(form, AddScreen):
+        form.query_one(TabbedContent).active = "from-run"
+        form.query_one("#runs", OptionList).highlighted = 0
+        form.query_one("#changes", Input).value = f"train.learning_rate=0.{value}"
+    else:
+        form.query_one("#more", Input).value = f"train.learning_rate=0.{value}"
+
+
+@pytest.mark.parametrize(
+    ("make", "reply"),
+    [
+        (AddScreen, Added(job=job(7))),
+        (lambda: CopyScreen(job(1)), Added(job=job(7))),
+        (lambda: ChangeScreen(job(1)), CHANGED),
+        (lambda: PromptsScreen(job(1)), CHANGED),
+    ],
+)
+def test_what_is_under_way_is_not_asked_for_again(
+    make: Callable[[], Form], reply: AnyReply
+) -> None:
+    link = FakeLink(job(1))
+    link.answers[GetRecipe] = recipe("0.5")
+    app = LoradApp(link)
+
+    def sent() -> list[AnyRequest]:
+        return [one for one in link.asked if not isinstance(one, GetRecipe)]
+
+    async def act(pilot: Pilot[int]) -> None:
+        app.push_screen(form := make())
+        await settle(pilot)
+        edit(form, "4")
+        await settle(pilot)
+        assert "It is asked for" not in text_of(app)
+        await press(pilot, "ctrl+s", "ctrl+s")
+        assert len(sent()) == 1
+        assert "It is asked for" in text_of(app)
+        edit(form, "8")
+        await settle(pilot)
+        await press(pilot, "ctrl+s")
+        assert len(sent()) == 1
+        assert "It is asked for" in text_of(app), "typing takes nothing back"
+        link.post(Declined(sent()[0], "The daemon does not answer for 20 s."))
+        await settle(pilot)
+        assert "It is asked for" not in text_of(app)
+        assert "does not answer" in text_of(app)
+        await press(pilot, "ctrl+s", "ctrl+s")
+        first, second = sent()
+        assert first != second, "what was typed meanwhile is in it"
+        link.post(Answered(second, reply))
+        await settle(pilot)
+        assert isinstance(app.screen, MainScreen)
 
     act_on(app, act)
 

@@ -189,6 +189,29 @@ def test_another_run_with_changes() -> None:
     assert link.asked[-1] == CopyJob(id=4, changes={"rank": "8"})
 
 
+@pytest.mark.parametrize("how", ["click", "enter"])
+def test_a_run_that_is_chosen_is_not_added_before_its_changes_are_said(how: str) -> None:
+    link = linked()
+
+    async def act(pilot: Pilot[int]) -> None:
+        screen = pilot.app.screen
+        changes = screen.query_one("#changes", Input)
+        if how == "click":
+            await pilot.click("#runs", offset=(10, 1))
+        else:
+            await pilot.press("down", "enter")
+        await settle(pilot)
+        assert pilot.app.screen is screen
+        assert screen.focused is changes
+        await pilot.press(*"rank=8", "enter")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, MainScreen)
+
+    form(link, 1, act)
+    assert link.asked[-1] == CopyJob(id=4, changes={"rank": "8"})
+    assert sum(isinstance(one, CopyJob) for one in link.asked) == 1
+
+
 def test_another_run_as_a_sweep() -> None:
     link = linked()
     link.answers[Batch] = Batched(replies=[Added(job=job(7))])

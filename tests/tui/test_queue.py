@@ -571,6 +571,8 @@ def test_a_line_says_what_a_job_waits_for_besides_its_turn() -> None:
     told = sentence(job(3, Queued(), start_after=4e9, turn=later, group="night"), place=0)
     assert told.startswith("not before 2096-"), "by the clock of whoever looks"
     assert told.endswith(" · group night")
+    early = sentence(job(3, Queued(), start_after=1.0, turn=later), place=0)
+    assert early.startswith("not before 19"), "a box whose clock is behind says when it is due"
     assert sentence(job(3, Queued(), start_after=1.0, priority=2), place=1) == (
         "next in line · priority +2"
     )

@@ -24,17 +24,19 @@ from lorad.shared.messages import (
     SamplePicture,
     SetJob,
 )
+from lorad.tui import mirror as reducer
 from lorad.tui.app import LoradApp
 from lorad.tui.easel import Easel
-from lorad.tui.messages import Answered
+from lorad.tui.messages import Answered, News
 from lorad.tui.mirror import PICTURES
 from lorad.tui.screens.main import MainScreen
 from lorad.tui.screens.prompts import as_lines, as_value
-from lorad.tui.screens.samples import SamplesScreen
+from lorad.tui.screens.samples import REST_SECONDS, SamplesScreen
 from lorad.tui.shelf import BYTES, Shelf
 from lorad.tui.widgets.looks import Box, Look, Source, draw
 from lorad.tui.widgets.wall import SampleWall
 
+SILENCE = "The daemon does not answer for 20 s."
 RECIPE = """
 name = "a"
 [data]
@@ -256,6 +258,58 @@ def test_why_there_is_no_more_than_the_thumbnail() -> None:
     assert len(link.asked) == 1  # a sentence is an answer: it is not asked for again
 
 
+async def asked_again(pilot: Pilot[int], link: FakeLink, times: int) -> str:
+    """What is on the screen once the picture was asked for so often, and not more often."""
+    while len(link.asked) < times:
+        await pilot.pause(0.02)
+    await pilot.pause(2 * REST_SECONDS)
+    await settle(pilot)
+    assert len(link.asked) == times
+    return text_of(pilot.app)  # type: ignore[arg-type]
+
+
+def test_a_picture_is_asked_for_again_when_the_link_is_back() -> None:
+    link = drawn(5)
+    link.answers[GetPicture] = SILENCE
+
+    async def act(pilot: Pilot[int]) -> None:
+        await press(pilot, "s", "enter")
+        assert SILENCE in await asked_again(pilot, link, 1)
+        link.mirror = reducer.gone(link.mirror, 1.0, SILENCE)
+        link.post(News())
+        assert SILENCE in await asked_again(pilot, link, 1), "not while nobody answers"
+        link.mirror = reducer.back(link.mirror, 2.0)
+        link.post(News())
+        await asked_again(pilot, link, 2)
+        del link.answers[GetPicture]
+        link.mirror = reducer.back(reducer.gone(link.mirror, 3.0, SILENCE), 4.0)
+        link.post(News())  # of a short silence no more was seen than this
+        assert SILENCE not in await asked_again(pilot, link, 3)
+        asked = link.asked[-1]
+        assert isinstance(asked, GetPicture)
+        link.post(Answered(asked, large(asked, 77)))
+        await settle(pilot)
+        assert "/out/a.png" in text_of(pilot.app)  # type: ignore[arg-type]
+
+    drive(link, act)
+
+
+@pytest.mark.parametrize("away", [("enter", "enter"), ("left", "right")])
+def test_a_picture_that_one_comes_back_to_is_asked_for_again(away: tuple[str, str]) -> None:
+    link = drawn(0, 5, prompts=1)
+    link.answers[GetPicture] = SILENCE
+
+    async def act(pilot: Pilot[int]) -> None:
+        await press(pilot, "s", "enter")
+        await asked_again(pilot, link, 1)
+        for key in away:
+            await press(pilot, key)
+        while len(link.asked) < 2 or link.asked[-1].step != 5:  # type: ignore[union-attr]
+            await pilot.pause(0.02)
+
+    drive(link, act)
+
+
 # -- the job -----------------------------------------------------------------------------------
 
 
@@ -414,7 +468,6 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         asked = GetPicture(id=1, step=step, index=0, width=9, height=9)
         data = bytes(4 << 20)
         shelf.put(asked, Picture(sha256="a", form="png", width=9, height=9, data=data))
-        shelf.put_note(str(step), "no")
     assert shelf.bytes == BYTES
     assert shelf.get(GetPicture(id=1, step=19, index=0, width=9, height=9)) is not None
     assert shelf.get(GetPicture(id=1, step=0, index=0, width=9, height=9)) is None

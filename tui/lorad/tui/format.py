@@ -213,7 +213,9 @@ def waits_for(job: Job, now: float) -> str:
         parts += [f"after {', '.join(map(str, job.after))}"] if job.after else []
     elif turn.words and turn.kind not in ("slots", "time"):
         parts.append(clean_line(turn.words))
-    if job.start_after is not None and job.start_after > now:
+    # Whether its time has come is for the box to say: its clock may be another one than here.
+    told = turn is not None and turn.kind == "time" and isinstance(job.status, Queued)
+    if job.start_after is not None and (told or job.start_after > now):
         parts.append(f"not before {moment(job.start_after)}")
     return "; ".join(parts)
 

@@ -8,7 +8,6 @@ from lorad.shared.messages import GetPicture, Picture, SamplePicture
 from lorad.tui.images import Images
 
 BYTES = 32 << 20
-NOTES = 256
 SLOW_COLOURS = 64
 """Of an opened picture over SSH: a quarter of the bytes, and hardly seen."""
 LARGEST = 2048
@@ -20,7 +19,6 @@ class Shelf:
 
     def __init__(self) -> None:
         self._replies: OrderedDict[GetPicture, Picture] = OrderedDict()
-        self._notes: OrderedDict[str, str] = OrderedDict()
         self.bytes = 0
 
     def get(self, request: GetPicture) -> Picture | None:
@@ -38,16 +36,6 @@ class Shelf:
         while self.bytes > BYTES and len(self._replies) > 1:
             _, gone = self._replies.popitem(last=False)
             self.bytes -= len(gone.data)
-
-    def note(self, sha256: str) -> str:
-        """Why there is no more of a picture than its thumbnail; else empty."""
-        return self._notes.get(sha256, "")
-
-    def put_note(self, sha256: str, sentence: str) -> None:
-        """It could not be had."""
-        self._notes[sha256] = sentence
-        while len(self._notes) > NOTES:
-            self._notes.popitem(last=False)
 
 
 def wish(id: int, picture: SamplePicture, space: tuple[int, int], images: Images) -> GetPicture:

@@ -21,16 +21,15 @@ from lorad.shared.messages import (
     Batch,
     Batched,
     CopyJob,
-    GetRecipe,
     RecipeText,
 )
 from lorad.shared.recipe import load_recipe, parse_recipe
 from lorad.shared.recipe.changes import changed_source
 from lorad.tui.imports import import_source
-from lorad.tui.messages import Answered, Declined
-from lorad.tui.screens.base import Dialogue
+from lorad.tui.messages import Answered
 from lorad.tui.screens.change import copy_request, told_names
 from lorad.tui.screens.fields import pairs
+from lorad.tui.screens.form import Form
 from lorad.tui.widgets.checking import CheckReport
 from lorad.tui.widgets.path import PathInput, offers, recipe_path, working_folder
 from lorad.tui.widgets.tick import Tick
@@ -50,7 +49,7 @@ class Draft(NamedTuple):
     """What there is to say about where it comes from."""
 
 
-class AddScreen(Dialogue):
+class AddScreen(Form):
     """Yields the new job's id; a sweep's first."""
 
     AUTO_FOCUS = "#path"
@@ -65,8 +64,6 @@ class AddScreen(Dialogue):
     def __init__(self) -> None:
         super().__init__()
         self._recipes: dict[int, RecipeText] = {}
-        self._asked: dict[int, GetRecipe] = {}
-        self._sent: AnyRequest | None = None
         self._checks = True
         self.report = CheckReport()
 
@@ -132,6 +129,11 @@ class AddScreen(Dialogue):
         self.query_one(FIRST[self.source]).focus()
         self._changed()
 
+    @on(OptionList.OptionSelected)
+    def _chosen(self) -> None:
+        """A click means no more than that it is this run: what is to change in it comes next."""
+        self.query_one("#changes").focus()
+
     @on(Input.Changed)
     @on(TextArea.Changed)
     @on(OptionList.OptionHighlighted)
@@ -139,7 +141,7 @@ class AddScreen(Dialogue):
         """See what it comes to now, and have it looked over where it is something."""
         if self.source == "from-file":
             self.query_one("#offers", Static).update(offers(self.query_one("#path", Input).value))
-        self._complain("")
+        self.complain("")
         there = bool(self._elsewhere) and self.source != "from-run"
         self.query_one("#folder", Input).set_class(there, "-open")
         try:
@@ -169,9 +171,6 @@ class AddScreen(Dialogue):
 
     def _remark(self, text: str) -> None:
         self.query_one("#remarks", Static).update(clean(text, 2000))
-
-    def _complain(self, sentence: str) -> None:
-        self.query_one("#trouble", Static).update(clean(sentence, 1000))
 
     def action_check(self) -> None:
         """Look it over, or do so no longer."""
@@ -212,9 +211,7 @@ class AddScreen(Dialogue):
             return None
         id = int(option.id)
         if id not in self._recipes:
-            if id not in self._asked:
-                self._asked[id] = GetRecipe(id=id)
-                self.lorad.link.ask(self._asked[id])
+            self.want_recipe(id)
             return None
         source = self._recipes[id]
         recipe = parse_recipe(source.recipe)
@@ -239,34 +236,32 @@ class AddScreen(Dialogue):
 
     # -- adding -------------------------------------------------------------------------------
 
-    @on(Input.Submitted)
-    @on(OptionList.OptionSelected)
-    def action_submit(self) -> None:
-        """Add it."""
-        try:
-            draft = self.draft()
-        except LoradError as error:
-            self._complain(str(error))
-            return
+    def filled(self) -> AnyRequest | None:
+        """What adds it.
+
+        Raises:
+            RecipeError: there is none, or it cannot be used.
+        """
+        draft = self.draft()
         if draft is None:
             if self.source == "from-file":
                 path = self.query_one(PathInput)
                 path.action_complete()
-                self._complain(f"{path.value or 'This'} is a folder. Choose a recipe in it.")
+                self.complain(f"{path.value or 'This'} is a folder. Choose a recipe in it.")
         elif draft.folder.startswith("/"):
-            self._sent = draft.request
-            self.lorad.link.ask(draft.request)
+            return draft.request
         else:
             self.query_one("#folder", Input).focus()
-            self._complain(
+            self.complain(
                 f"The pictures are on {self._elsewhere}: say from which folder there the"
                 " recipe's relative paths start."
             )
+        return None
 
     def answered(self, event: Answered) -> bool:
         """A recipe that was asked for, or it is in the queue."""
         reply = event.reply
-        if isinstance(reply, RecipeText) and (id := self._asked_for(event.request)):
+        if isinstance(reply, RecipeText) and (id := self.wanted_recipe(event.request)):
             self._recipes[id] = reply
             self._changed()
         elif event.request is not self._sent:
@@ -280,16 +275,3 @@ class AddScreen(Dialogue):
         else:
             return False
         return True
-
-    def declined(self, event: Declined) -> bool:
-        """The daemon's sentence, where it is looked for."""
-        id = self._asked_for(event.request)
-        if not id and event.request is not self._sent:
-            return False
-        self._asked.pop(id, None)
-        self._complain(event.sentence)
-        return True
-
-    def _asked_for(self, request: AnyRequest) -> int:
-        """The job whose recipe this form wanted with it; else 0."""
-        return next((id for id, asked in self._asked.items() if asked is request), 0)

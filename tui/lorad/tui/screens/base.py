@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from textual.screen import ModalScreen, Screen
@@ -29,6 +30,11 @@ class LoradScreen(Screen[Any]):
     def lorad(self) -> LoradApp:
         """The app by its own type."""
         return self.app  # type: ignore[return-value]
+
+    @property
+    def now(self) -> float:
+        """By the box's clock, which may be another one than here, once it was heard."""
+        return self.lorad.link.seen or time.time()
 
     def show(self, mirror: Mirror) -> None:
         """Draw this."""

@@ -9,9 +9,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, Static
 
-from lorad.shared.clean import clean, clean_line
+from lorad.shared.clean import clean_line
 from lorad.shared.errors import LoradError
 from lorad.shared.jobs import Job
 from lorad.shared.messages import (
@@ -19,7 +19,6 @@ from lorad.shared.messages import (
     Batch,
     Batched,
     CopyJob,
-    GetRecipe,
     OneRequest,
     RecipeText,
     SetJob,
@@ -27,9 +26,9 @@ from lorad.shared.messages import (
 from lorad.shared.recipe import Recipe, parse_recipe
 from lorad.shared.recipe.changes import apply_changes, plain_changes
 from lorad.shared.recipe.copies import free_name, is_sweep, variants
-from lorad.tui.messages import Answered, Declined
-from lorad.tui.screens.base import Dialogue
+from lorad.tui.messages import Answered
 from lorad.tui.screens.fields import Fields
+from lorad.tui.screens.form import Form
 from lorad.tui.widgets.tick import Tick
 
 KEYS = "enter do it   tab next   esc close"
@@ -39,7 +38,7 @@ SHOWN = 3
 """Names of a sweep that are told; the others are counted."""
 
 
-class ChangeScreen(Dialogue):
+class ChangeScreen(Form):
     """Changes a job; yields none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -53,9 +52,6 @@ class ChangeScreen(Dialogue):
         super().__init__()
         self._job = job
         self._recipe: Recipe | None = None
-        self._asked = GetRecipe(id=job.id)
-        self._sent: OneRequest | Batch | None = None
-        """What was asked for last: an answer to anything else is of another dialogue."""
 
     def compose(self) -> ComposeResult:
         """What it is about, its values, what is wrong, keys."""
@@ -83,7 +79,7 @@ class ChangeScreen(Dialogue):
 
     def on_mount(self) -> None:
         self.query_one(self.FIRST).focus()
-        self.lorad.link.ask(self._asked)
+        self.want_recipe(self._job.id)
 
     def on_descendant_focus(self) -> None:
         """A field of several lines keeps enter for itself, and so does a tick."""
@@ -92,28 +88,18 @@ class ChangeScreen(Dialogue):
 
     # -- what is typed ------------------------------------------------------------------------
 
-    @on(Input.Changed)
-    @on(TextArea.Changed)
-    def _typed(self) -> None:
-        self.complain("")
+    def filled(self) -> OneRequest | Batch | None:
+        """What is other than it was; where nothing is, the form is through.
 
-    @on(Input.Submitted)
-    def _entered(self) -> None:
-        self.action_submit()
-
-    def action_submit(self) -> None:
+        Raises:
+            RecipeError: the recipe does not take it.
+        """
         if self._recipe is None:
-            return
-        try:
-            request = self.request(self._recipe, self.query_one(Fields).changes())
-        except LoradError as error:
-            self.complain(str(error))
-            return
+            return None
+        request = self.request(self._recipe, self.query_one(Fields).changes())
         if request is None:
             self.dismiss(None)
-        else:
-            self._sent = request
-            self.lorad.link.ask(request)
+        return request
 
     def request(self, recipe: Recipe, changes: dict[str, str]) -> OneRequest | Batch | None:
         """What to ask the daemon for; none where nothing is other than it was.
@@ -126,15 +112,11 @@ class ChangeScreen(Dialogue):
         apply_changes(recipe, changes)
         return SetJob(id=self._job.id, changes=changes)
 
-    def complain(self, sentence: str) -> None:
-        """Say what is wrong; nothing: all is well."""
-        self.query_one("#trouble", Static).update(clean(sentence, 1000))
-
     # -- answers ------------------------------------------------------------------------------
 
     def answered(self, event: Answered) -> bool:
         """The recipe to begin with, or that it is done."""
-        if event.request is self._asked and isinstance(event.reply, RecipeText):
+        if self.wanted_recipe(event.request) and isinstance(event.reply, RecipeText):
             try:
                 self._recipe = parse_recipe(event.reply.recipe)
             except LoradError as error:
@@ -146,13 +128,6 @@ class ChangeScreen(Dialogue):
             told = ", ".join(f"{key} = {value}" for key, value in event.request.changes.items())
             self.lorad.tell(f"Job {self._job.id} has {clean_line(told, 300)}.")
             self.dismiss(None)
-            return True
-        return False
-
-    def declined(self, event: Declined) -> bool:
-        """The daemon's sentence, where it is looked for."""
-        if event.request is self._asked or event.request is self._sent:
-            self.complain(event.sentence)
             return True
         return False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -247,9 +246,8 @@ class CompareScreen(LoradScreen):
         return f"{title}: no run has a value here"
 
     def _entries(self) -> list[Entry]:
-        now = self.lorad.link.seen or time.time()  # the box's clock may be another one
         return [
-            compare.entry(run.job, self._metric, run.lines, run.changes, now)
+            compare.entry(run.job, self._metric, run.lines, run.changes, self.now)
             for run in self._runs.values()
         ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from textual.binding import Binding, BindingType
@@ -180,7 +179,7 @@ class JobActions(LoradScreen):
             # Who types something by now would answer the question with it.
             self.lorad.tell(f"The newest change: {undoable.said}. `z` asks whether to undo it.")
             return
-        ago = duration(time.time() - undoable.time)
+        ago = duration(self.now - undoable.time)
         question = f"Undo that {undoable.said}?"
         note = f"That was {ago} ago, by {undoable.actor}."
         number = undoable.number

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -15,12 +14,12 @@ from textual.widgets import Static, TextArea
 from lorad.shared.clean import clean
 from lorad.shared.errors import RecipeError
 from lorad.shared.jobs import Job
-from lorad.shared.messages import GetRecipe, RecipeText, SetJob
+from lorad.shared.messages import RecipeText, SetJob
 from lorad.shared.recipe import parse_recipe
 from lorad.shared.recipe.writing import as_toml
 from lorad.shared.toml import NoToml, read_value
-from lorad.tui.messages import Answered, Declined
-from lorad.tui.screens.base import Dialogue
+from lorad.tui.messages import Answered
+from lorad.tui.screens.form import Form
 
 KEY = "sample.prompts"
 LARGEST = 100_000
@@ -60,19 +59,17 @@ def as_value(lines: str) -> str:
     return as_toml(prompts)
 
 
-class PromptsScreen(Dialogue):
+class PromptsScreen(Form):
     """Yields true when they were changed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "save", "save", id="prompts.save", priority=True),
+        Binding("ctrl+s", "submit", "save", id="prompts.save", priority=True),
         Binding("escape", "dismiss(False)", "close", id="prompts.close", priority=True),
     ]
 
     def __init__(self, job: Job) -> None:
         super().__init__()
         self._job = job
-        self._asked = GetRecipe(id=job.id)
-        self._sent: SetJob | None = None
         self.field = TextArea("", id="prompts", soft_wrap=True, tab_behavior="focus")
 
     def compose(self) -> ComposeResult:
@@ -88,49 +85,35 @@ class PromptsScreen(Dialogue):
     def on_mount(self) -> None:
         """What they are now is asked for: somebody else may have changed them."""
         self.field.disabled = True
-        self.lorad.link.ask(self._asked)
-
-    @on(TextArea.Changed, "#prompts")
-    def _typed(self) -> None:
-        self._complain("")
-
-    def _complain(self, sentence: str) -> None:
-        self.query_one("#trouble", Static).update(clean(sentence, 1000))
+        self.want_recipe(self._job.id)
 
     def _fill(self, recipe: str) -> None:
         try:
             prompts = parse_recipe(recipe).sample.prompts
         except RecipeError as error:
-            self._complain(str(error))
+            self.complain(str(error))
             return
         self.field.load_text(clean(as_lines(prompts), LARGEST))
         self.field.disabled = False
         self.field.focus()
 
-    def action_save(self) -> None:
+    def filled(self) -> SetJob | None:
+        """The prompts as they are to be."""
         if self.field.disabled:
-            return
+            return None
         try:
             value = as_value(self.field.text)
         except ValueError as error:
-            self._complain(str(error))
-            return
-        self._sent = SetJob(id=self._job.id, changes={KEY: value})
-        self.lorad.link.ask(self._sent)
+            self.complain(str(error))
+            return None
+        return SetJob(id=self._job.id, changes={KEY: value})
 
     def answered(self, event: Answered) -> bool:
         """The recipe, or that it was changed."""
-        if event.request is self._asked and isinstance(event.reply, RecipeText):
+        if self.wanted_recipe(event.request) and isinstance(event.reply, RecipeText):
             self._fill(event.reply.recipe)
             return True
         if event.request is self._sent:
             self.dismiss(True)
-            return True
-        return False
-
-    def declined(self, event: Declined) -> bool:
-        """The daemon's sentence, where it is looked for."""
-        if event.request is self._asked or event.request is self._sent:
-            self._complain(event.sentence)
             return True
         return False

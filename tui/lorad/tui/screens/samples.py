@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,7 +16,7 @@ from lorad.shared.messages import GetPicture, Picture, SampleJob, SamplePicture
 from lorad.tui.browse import Browse
 from lorad.tui.images import PixelWidget, pixel_widget
 from lorad.tui.messages import Answered, Declined
-from lorad.tui.mirror import Detail, Mirror
+from lorad.tui.mirror import Absence, Detail, Mirror
 from lorad.tui.screens.base import LoradScreen
 from lorad.tui.shelf import Shelf, wish
 from lorad.tui.widgets.enlarged import Enlarged
@@ -40,6 +40,16 @@ REST_SECONDS = 0.12
 """A picture is asked for once the cursor rests on it."""
 LARGEST_COPY = 74_994
 """Bytes: more than this in one OSC 52, and terminals drop it or the rest of the line."""
+
+
+class Note(NamedTuple):
+    """Why there is no more of a picture than its thumbnail: until it is left, or the link is back.
+
+    While it is there the picture is not asked for.
+    """
+
+    picture: SamplePicture
+    sentence: str
 
 
 class SamplesScreen(LoradScreen):
@@ -72,6 +82,8 @@ class SamplesScreen(LoradScreen):
         self._large = False
         self._shelf = Shelf()
         self._asked: GetPicture | None = None
+        self._note: Note | None = None
+        self._absences: tuple[Absence, ...] = ()
         self._rest: Timer | None = None
         self._pixels: PixelWidget | None = None
         self._drawn: tuple[str, ...] = ()
@@ -99,6 +111,8 @@ class SamplesScreen(LoradScreen):
     def show(self, mirror: Mirror) -> None:
         """Draw this."""
         self.header.show(mirror)
+        if mirror.stale_since is None and mirror.absences != self._absences:
+            self._absences, self._note = mirror.absences, None  # it may be had now
         detail = mirror.detail
         if detail is None or detail.id != self._job.id:
             return
@@ -120,10 +134,10 @@ class SamplesScreen(LoradScreen):
 
     def _draw_large(self) -> None:
         picture = self._picture
-        reply, note = None, ""
-        if picture is not None:
-            reply = self._shelf.get(self._wish(picture))
-            note = self._shelf.note(picture.sha256)
+        reply = None if picture is None else self._shelf.get(self._wish(picture))
+        if self._note is not None and self._note.picture != picture:
+            self._note = None
+        note = self._note.sentence if self._note else ""
         if self._pixels is not None:
             self._draw_pixels(picture, reply)
         source = sharp(reply) if reply is not None and reply.form == "pixels" else None
@@ -199,7 +213,7 @@ class SamplesScreen(LoradScreen):
             self.dismiss()
 
     def _set_large(self, large: bool) -> None:
-        self._large = large
+        self._large, self._note = large, None
         self.set_class(large, "-large")
         # Its size is known when it is laid out.
         self.call_after_refresh(self._draw)
@@ -242,8 +256,7 @@ class SamplesScreen(LoradScreen):
             return False
         asked, self._asked = event.request, None
         picture = self._detail.samples.get((asked.step, asked.index))
-        if picture is not None:
-            self._shelf.put_note(picture.sha256, event.sentence)
+        self._note = Note(picture, event.sentence) if picture and self._large else None
         self._draw()
         return True
 

@@ -126,7 +126,7 @@ class Assignment(Message, frozen=True, tag="assignment"):
     """Where the output goes."""
     cache: str
     fresh: bool
-    """Nobody knows yet that it began: checkpoints that do not say its `life` are of an earlier one."""
+    """Nobody knows yet that it began: checkpoints without its `life` are of an earlier one."""
     life: float = 0.0
     """When the job was added or begun again, seconds since the epoch; told by its checkpoints."""
     revision: int = 0

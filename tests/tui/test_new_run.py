@@ -60,12 +60,13 @@ def form(link: FakeLink, sources: int, act: Act) -> None:
     """Open the form at its first, second (1) or third (2) source."""
 
     async def go(pilot: Pilot[int]) -> None:
-        for key in ("a", *["ctrl+t"] * sources):
+        for key, first in zip(("a", "ctrl+t", "ctrl+t")[: sources + 1], FIRST.values()):
             await pilot.press(key)
             await settle(pilot)
-        tabs = pilot.app.screen.query_one(TabbedContent)
-        while tabs.active != list(FIRST)[sources]:
-            await asyncio.sleep(0.05)
+            while getattr(pilot.app.focused, "id", None) != first.removeprefix("#"):
+                await asyncio.sleep(0.05)
+            await settle(pilot)
+        assert pilot.app.screen.query_one(TabbedContent).active == list(FIRST)[sources]
         await act(pilot)
 
     drive(link, go)

@@ -1,4 +1,7 @@
-"""What the verbs that change jobs share: ask for all at once, wait until it is so, say so."""
+"""What the verbs that change jobs share: ask for all at once, wait until it is so, say so.
+
+Where it is not so in the end, the exit code is 1.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import NamedTuple
 
 from lorad.shared.clean import clean_line
 from lorad.shared.client import Client
-from lorad.shared.jobs import Ended, Failed, Job, State
+from lorad.shared.jobs import Done, Ended, Failed, Job, State
 from lorad.shared.lifecycle import PARTICIPLES, can
 from lorad.shared.messages import AnyReply, Batch, GetStatus, OneRequest, Removed
 from lorad.tui.commands import _json
@@ -39,13 +42,19 @@ class Order(NamedTuple):
     """Of a job then and now: whether the verb returns; none: what the daemon answered is all."""
     meanwhile: Callable[[Job], str] | None = None
     """What is said of a job that is waited for; none: its state."""
-    missed: Callable[[Job], bool] = lambda job: isinstance(job.status, Failed)
-    """Of a job as the verb returns: whether what was asked for did not come about."""
+    missed: Callable[[Job, Job], bool] = lambda _, now: isinstance(now.status, Failed)
+    """Of a job then, and as the verb returns after it waited: whether what was asked for did not
+    come about."""
 
 
-def reached(state: State) -> Callable[[Job, Job], bool]:
-    """Until a job is in this state, or it is decided that it will not be."""
-    return lambda then, now: now.state == state or isinstance(now.status, Ended)
+def off_its_device(_: Job, now: Job) -> bool:
+    """Until a job has no process: it left, or ended, or died."""
+    return now.process is None
+
+
+def unsaved(then: Job, now: Job) -> bool:
+    """Whether nothing was saved since. One that took its last step meanwhile is whole."""
+    return now.progress.saved == then.progress.saved and not isinstance(now.status, Done)
 
 
 def add_arguments(parser: argparse.ArgumentParser, waits: bool = False) -> None:
@@ -56,17 +65,21 @@ def add_arguments(parser: argparse.ArgumentParser, waits: bool = False) -> None:
     add_ids(parser, or_all=f"instead of numbers: {whom}")
     add_json(parser)
     if waits:
-        parser.add_argument("--no-wait", action="store_true", help="return before it is so")
+        parser.add_argument(
+            "--no-wait",
+            action="store_true",
+            help="return before it is so; without it the exit code says whether it is",
+        )
 
 
 def steer(args: argparse.Namespace, order: Order, told: Callable[[Job], str] | None = None) -> int:
     """Ask for all jobs in one go, all or none, then wait for them together."""
+    until = None if getattr(args, "no_wait", False) else order.until
     with connect() as daemon:
-        jobs = ask_all(daemon, [order.request(id) for id in whom(args, daemon, order.verb)])
-        if order.until and not getattr(args, "no_wait", False):
-            jobs = [wait_for(daemon, job, order.until, order.meanwhile) for job in jobs]
+        asked = ask_all(daemon, [order.request(id) for id in whom(args, daemon, order.verb)])
+        jobs = [wait_for(daemon, job, until, order.meanwhile) for job in asked] if until else asked
     show(args, jobs, told or sentence)
-    return int(any(map(order.missed, jobs)))
+    return int(until is not None and any(map(order.missed, asked, jobs)))
 
 
 def whom(args: argparse.Namespace, daemon: Client, verb: str) -> list[int]:

@@ -6,11 +6,12 @@ Where it is not so in the end, the exit code is 1.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from lorad.shared.clean import clean_line
 from lorad.shared.client import Client
+from lorad.shared.errors import UnknownJob
 from lorad.shared.jobs import Done, Ended, Failed, Job, State
 from lorad.shared.lifecycle import PARTICIPLES, can
 from lorad.shared.messages import AnyReply, Batch, GetStatus, OneRequest, Removed
@@ -20,6 +21,7 @@ from lorad.tui.commands._arguments import (
     add_ids,
     add_json,
     connect,
+    ending,
     print_document,
     say,
     title,
@@ -77,9 +79,14 @@ def steer(args: argparse.Namespace, order: Order, told: Callable[[Job], str] | N
     until = None if getattr(args, "no_wait", False) else order.until
     with connect() as daemon:
         asked = ask_all(daemon, [order.request(id) for id in whom(args, daemon, order.verb)])
-        jobs = [wait_for(daemon, job, until, order.meanwhile) for job in asked] if until else asked
-    show(args, jobs, told or sentence)
-    return int(until is not None and any(map(order.missed, asked, jobs)))
+        if until is None:
+            show(args, asked, told or sentence)
+            return 0
+        jobs = [wait_for(daemon, job, until, order.meanwhile) for job in asked]
+    both = zip(asked, jobs, strict=True)
+    gone = {job.id for then, job in both if not (until(then, job) or isinstance(job.status, Ended))}
+    show(args, jobs, lambda job: ending(job) if job.id in gone else (told or sentence)(job))
+    return int(bool(gone) or any(map(order.missed, asked, jobs)))
 
 
 def whom(args: argparse.Namespace, daemon: Client, verb: str) -> list[int]:
@@ -158,20 +165,32 @@ def wait_for(
     until: Callable[[Job, Job], bool],
     meanwhile: Callable[[Job], str] | None = None,
 ) -> Job:
-    """The job once it is so, or is gone."""
+    """The job once it is so or it ended; as it was seen last, where it was removed."""
     if until(then, then):
         return then
     job, told = then, ""
-    for heard in daemon.follow(job.id):
-        if not isinstance(heard, Job):
-            continue
-        job = heard
+    for job in changes(daemon, then):
         if until(then, job) or isinstance(job.status, Ended):
             break
         if job.state != told and not told:
             say(f"{meanwhile(job) if meanwhile else f'{title(job)} is {job.state}'} …")
         told = job.state
     return job
+
+
+def changes(daemon: Client, job: Job) -> Iterator[Job]:
+    """The job as it is now and each time that it changed, until it has ended or is removed.
+
+    Nothing comes of one that has: while another was waited for, it may have been removed.
+    """
+    if isinstance(job.status, Ended):
+        return
+    try:
+        for heard in daemon.follow(job.id):
+            if isinstance(heard, Job):
+                yield heard
+    except UnknownJob:
+        return
 
 
 def sentence(job: Job) -> str:

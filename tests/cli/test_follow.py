@@ -38,7 +38,7 @@ class Daemon:
     def ask(self, request: GetLog) -> Log:
         self.asked.append(request.offset)
         size = len(self.log)
-        start = request.offset if request.offset >= 0 else max(0, size + request.offset)
+        start = max(0, size + request.offset) if request.offset < 0 else min(size, request.offset)
         data = self.log[start : start + self.limit]
         return Log(offset=start, next=start + len(data), text=data.decode())
 
@@ -269,6 +269,16 @@ def test_a_followed_log_has_no_gap_and_nothing_twice() -> None:
     daemon = Growing(log=b"ab\ncd\n")
     pieces = text_of(_log.job_pieces(cast(Client, daemon), 3, None, True))
     assert pieces == "ab\ncd\nde\ngh\njk\nend\n"
+
+
+def test_a_daemons_log_goes_on_in_the_next_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = Daemon(log=b"a long first file\n", limit=100)
+    grown = iter([b"", b"", b"new\n", b"new\nmore\n", b"new\nmore\n", b"new\nmore\nlast, and long"])
+    monkeypatch.setattr(_log.time, "sleep", lambda _: setattr(daemon, "log", next(grown)))
+    pieces = _log.daemon_pieces(cast(Client, daemon), None, follow=True)
+    assert [next(pieces).text for _ in range(4)] == [
+        "a long first file\n", "new\n", "more\n", "last, and long",
+    ]  # fmt: skip
 
 
 def test_a_printed_log_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

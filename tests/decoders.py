@@ -132,6 +132,9 @@ TWO = b'"lora_unet_a.lora_up.weight":{"dtype":"F32","shape":[4,2],"data_offsets"
 COMMAND = b"""accelerate launch --num_processes=2 train_text_to_image_lora.py \\
   --pretrained_model_name_or_path="$MODEL" --train_data_dir 'p' --resolution=512 --snr_gamma 5
 """
+KOHYA_COMMAND = b"""train_network.py --pretrained_model_name_or_path m --train_data_dir=p \\
+  --reg_data_dir r --resolution=512,768 --network_args conv_dim=4
+"""
 KOHYA = b"""pretrained_model_name_or_path = "m"
 train_data_dir = "p"
 network_dim = 8
@@ -171,7 +174,7 @@ DECODERS = {
         [b'public = "' + KEY + b'"\nsecret = "' + KEY + b'"\n'],
     ),
     "another trainer's command": Decoder(
-        lambda data, folder: import_command(text(data), "It"), [COMMAND]
+        lambda data, folder: import_command(text(data), "It"), [COMMAND, KOHYA_COMMAND]
     ),
     "another trainer's settings": Decoder(
         of_file("kohya.toml", lambda path: import_config(str(path), None)), [KOHYA]

@@ -14,10 +14,11 @@ from cli.jobs_to_show import PROCESS, make_job
 from lorad.shared import jobs
 from lorad.shared.client import Client
 from lorad.shared.codec import Header
+from lorad.shared.errors import UnknownJob
 from lorad.shared.jobs import Job, Progress
 from lorad.shared.messages import Accepted, GetLog, Log, LogAppended
 from lorad.shared.watch import Heard
-from lorad.tui.commands import _log, _steer, cancel
+from lorad.tui.commands import _log, _steer, cancel, pause, save
 from lorad.tui.commands._follow import Lines, follow
 from lorad.tui.commands.wait import wait_for_end
 
@@ -37,7 +38,7 @@ class Daemon:
     def ask(self, request: GetLog) -> Log:
         self.asked.append(request.offset)
         size = len(self.log)
-        start = request.offset if request.offset >= 0 else max(0, size + request.offset)
+        start = max(0, size + request.offset) if request.offset < 0 else min(size, request.offset)
         data = self.log[start : start + self.limit]
         return Log(offset=start, next=start + len(data), text=data.decode())
 
@@ -81,6 +82,42 @@ def test_waiting_ends_as_the_job_did(
 def test_a_job_that_is_removed_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
     assert wait_for_end(client(make_job(jobs.Queued())), make_job())[1] == 1
     assert capsys.readouterr().err == "Job 3 (mono) was removed.\n"
+
+
+class Gone(Daemon):
+    """Knows the job no longer."""
+
+    def follow(self, job_id: int, *topics: str) -> Iterator[Heard | Job]:
+        raise UnknownJob(id=job_id)
+        yield
+
+
+def test_a_job_that_is_removed_before_its_turn_was_removed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gone = cast(Client, Gone())
+    assert wait_for_end(gone, make_job())[1] == 1
+    assert capsys.readouterr().err == "Job 3 (mono) was removed.\n"
+
+
+def test_what_has_ended_is_told_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    gone = cast(Client, Gone())
+    done = make_job(jobs.Done(finished=1.0))
+    assert wait_for_end(gone, done, quiet=False) == (done, 0)
+    assert capsys.readouterr().out == "Job 3 (mono) is done.\n"
+
+
+@pytest.mark.parametrize("verb", [cancel, pause, save])
+def test_who_waits_for_one_that_is_removed_is_told(
+    verb: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = Gone()
+    monkeypatch.setattr(gone, "ask", lambda _: Accepted(job=make_job()))
+    monkeypatch.setattr(_steer, "connect", lambda: contextlib.nullcontext(gone))
+    parser = argparse.ArgumentParser(prog=f"lorad {verb.__name__.rpartition('.')[2]}")
+    verb.add_arguments(parser)
+    assert verb.run(parser.parse_args(["3"])) == 1
+    assert capsys.readouterr().out == "Job 3 (mono) was removed.\n"
 
 
 def test_a_reason_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,6 +269,16 @@ def test_a_followed_log_has_no_gap_and_nothing_twice() -> None:
     daemon = Growing(log=b"ab\ncd\n")
     pieces = text_of(_log.job_pieces(cast(Client, daemon), 3, None, True))
     assert pieces == "ab\ncd\nde\ngh\njk\nend\n"
+
+
+def test_a_daemons_log_goes_on_in_the_next_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = Daemon(log=b"a long first file\n", limit=100)
+    grown = iter([b"", b"", b"new\n", b"new\nmore\n", b"new\nmore\n", b"new\nmore\nlast, and long"])
+    monkeypatch.setattr(_log.time, "sleep", lambda _: setattr(daemon, "log", next(grown)))
+    pieces = _log.daemon_pieces(cast(Client, daemon), None, follow=True)
+    assert [next(pieces).text for _ in range(4)] == [
+        "a long first file\n", "new\n", "more\n", "last, and long",
+    ]  # fmt: skip
 
 
 def test_a_printed_log_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -246,6 +246,36 @@ def test_a_daemon_that_cannot_start_says_why(lorad: Lorad, home: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_jobs_that_are_removed_while_another_is_waited_for(
+    lorad: Lorad, daemon: Home, home: Path
+) -> None:
+    for _ in range(3):
+        lorad("add", "mono.toml", "--stash")
+    lorad("cancel", "2")
+    waiting = subprocess.Popen(
+        [str(SCRIPT), "wait", "1", "2", "3", "--json"],
+        env={**os.environ, "LORAD_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with waiting:
+        assert waiting.stderr is not None
+        assert "lorad enqueue 1" in waiting.stderr.readline(), "it waits now"
+        assert lorad("rm", "2", "3").returncode == 0
+        lorad("cancel", "1")
+        told, said = waiting.communicate(timeout=60)
+    assert [job["state"] for job in json.loads(told)["jobs"]] == [
+        "cancelled", "cancelled", "stashed",
+    ]  # fmt: skip
+    assert said.splitlines() == [
+        "Job 1 (mono) was cancelled.",
+        "Job 2 (mono) was cancelled.",
+        "Job 3 (mono) was removed.",
+    ]
+    assert waiting.returncode == 1
+
+
 def test_ctrl_c_is_130_and_leaves_the_job(lorad: Lorad, daemon: Home, home: Path) -> None:
     lorad("add", "mono.toml", "--stash")
     waiting = subprocess.Popen(

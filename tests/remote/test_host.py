@@ -44,6 +44,29 @@ def test_verbs_act_on_the_box(box: Box) -> None:
     assert not (box.folder / "mine").exists(), "nothing is made on this machine"
 
 
+def test_the_boxs_log_is_followed_into_the_next_file(box: Box) -> None:
+    box.daemon.start()
+    log, told = box.daemon.home.daemon_log, box.folder / "told"
+    with told.open("w") as out:
+        following = subprocess.Popen(
+            [str(SCRIPT), "--host", "box", "log", "--daemon", "-f"],
+            env={**os.environ, "LORAD_HOME": str(box.folder / "mine")},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+        )
+    try:
+        eventually(lambda: told.read_text(), 30)
+        log.rename(log.with_suffix(".1"))  # as the daemon does when it is long
+        log.write_text("the next file\n")
+        eventually(lambda: told.read_text().endswith("the next file\n"))
+        with log.open("a") as file:
+            file.write("and more\n")
+        eventually(lambda: told.read_text().endswith("the next file\nand more\n"))
+    finally:
+        following.terminate()
+        following.wait(30)
+
+
 @pytest.mark.parametrize("verb", [["add", "mono.toml"], ["sweep", "mono.toml", "train.seed=1,2"]])
 def test_a_recipe_says_that_its_data_are_on_the_box(box: Box, verb: list[str]) -> None:
     box.daemon.start()

@@ -107,8 +107,12 @@ def test_from_the_command_line_without_a_daemon(tmp_path: Path) -> None:
     without = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert without.returncode == 2
     assert "Name it with --base" in without.stderr
+    earlier = [tmp_path / "style-a-cat-1.png", tmp_path / "style-a-cat-1-2.png"]
+    for path in earlier:
+        path.write_text("an earlier picture")
     done = subprocess.run([*command, "--base", base], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().splitlines()[-1] == str(tmp_path / "style-a-cat-1.png")
-    with Image.open(tmp_path / "style-a-cat-1.png") as picture:
+    assert done.stdout.strip().splitlines()[-1] == str(tmp_path / "style-a-cat-1-3.png")
+    with Image.open(tmp_path / "style-a-cat-1-3.png") as picture:
         assert picture.size == (64, 64)
+    assert {path.read_text() for path in earlier} == {"an earlier picture"}

@@ -45,7 +45,7 @@ def main() -> int:
 
         lora = of_file(args.lora, args.base) if args.lora else of_job(args.folder)
         wish = Wish(args.prompt, args.seed, args.steps, args.guidance, args.scale)
-        print(generate(lora, wish, args.out))
+        print(generate(lora, wish, args.out, keep=args.keep))
         return 0
     except ModuleNotFoundError as error:
         print(f"lorad: {TrainingNotInstalled(missing=error.name)}", file=sys.stderr)
@@ -126,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--guidance", type=float)
     generate.add_argument("--scale", type=float, default=1.0)
     generate.add_argument("--out", type=Path)
+    generate.add_argument("--keep", action="store_true", help="overwrite no picture")
     selftest = verbs.add_parser("selftest", help="kill runs, and see that nothing differs")
     selftest.add_argument("--kill", type=int, required=True)
     selftest.add_argument("--seed", type=int, required=True)

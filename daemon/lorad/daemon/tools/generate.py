@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import msgspec
 import torch
 from msgspec import Struct
+from PIL import Image
 
 from lorad.daemon.training.checkpoint import NAME
 from lorad.daemon.training.device import find_place
@@ -93,8 +96,10 @@ def of_file(path: Path, base: str) -> Lora:
     return Lora(path, recipe, Path.cwd(), None)
 
 
-def generate(lora: Lora, wish: Wish, out: Path | None) -> Path:
+def generate(lora: Lora, wish: Wish, out: Path | None, *, keep: bool = False) -> Path:
     """Draw it; the file that was written, beside the LoRA unless `out` names another.
+
+    With `keep` what has that name stays, and the first free number goes behind it.
 
     Raises:
         LoradError: the LoRA or its base model cannot be loaded.
@@ -120,10 +125,37 @@ def generate(lora: Lora, wish: Wish, out: Path | None) -> Path:
     (picture,) = draw_alike(family, pipeline, [drawing])
     path = out or lora.path.parent / f"generated-{wish.seed}-{secrets.token_hex(3)}.png"
     try:
-        picture.save(path)
+        if keep:
+            path = save_anew(picture, path)
+        else:
+            picture.save(path)
     except (OSError, ValueError) as error:  # ValueError: an extension that is no picture's
         raise NotWritable(path=path, why=error) from error
     return path.absolute()
+
+
+def save_anew(picture: Image.Image, wanted: Path) -> Path:
+    """Write it to the first name that is free: `a.png`, `a-2.png`, `a-3.png`; that name.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    encoded = io.BytesIO()
+    picture.save(encoded, "PNG")
+    number, path = 1, wanted
+    while True:
+        try:
+            with path.open("xb") as file:  # also against one that came while this was drawn
+                file.write(encoded.getbuffer())
+        except FileExistsError:
+            number += 1
+            path = wanted.with_stem(f"{wanted.stem}-{number}")
+        except OSError:
+            with contextlib.suppress(OSError):
+                path.unlink()  # half a picture
+            raise
+        else:
+            return path
 
 
 def put_on(family: Family, path: Path) -> None:

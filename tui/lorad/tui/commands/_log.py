@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -63,17 +63,21 @@ def daemon_pieces(daemon: Client, lines: int | None, follow: bool) -> Iterator[P
         yield piece
     while follow:
         time.sleep(1.0)
-        for piece in _from(daemon, 0, at):
-            at = piece.next
-            yield piece
+        at = yield from _from(daemon, 0, at)
 
 
-def _from(daemon: Client, job_id: int, offset: int) -> Iterator[Piece]:
-    """All from there to the end."""
+def _from(daemon: Client, job_id: int, offset: int) -> Generator[Piece, None, int]:
+    """All from there to the end; where that is.
+
+    All from the beginning where the log is shorter: the daemon began another file.
+    """
     while True:
         reply = daemon.ask(GetLog(id=job_id, offset=offset))
+        if reply.offset < offset:
+            offset = 0
+            continue
         if reply.next <= reply.offset:
-            return
+            return offset
         yield Piece(reply.offset, reply.next, reply.text)
         offset = reply.next
 

@@ -1,14 +1,18 @@
-"""What the verbs that change jobs share: ask for all at once, wait until it is so, say so."""
+"""What the verbs that change jobs share: ask for all at once, wait until it is so, say so.
+
+Where it is not so in the end, the exit code is 1.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from lorad.shared.clean import clean_line
 from lorad.shared.client import Client
-from lorad.shared.jobs import Ended, Failed, Job, State
+from lorad.shared.errors import UnknownJob
+from lorad.shared.jobs import Done, Ended, Failed, Job, State
 from lorad.shared.lifecycle import PARTICIPLES, can
 from lorad.shared.messages import AnyReply, Batch, GetStatus, OneRequest, Removed
 from lorad.tui.commands import _json
@@ -17,6 +21,7 @@ from lorad.tui.commands._arguments import (
     add_ids,
     add_json,
     connect,
+    ending,
     print_document,
     say,
     title,
@@ -39,13 +44,19 @@ class Order(NamedTuple):
     """Of a job then and now: whether the verb returns; none: what the daemon answered is all."""
     meanwhile: Callable[[Job], str] | None = None
     """What is said of a job that is waited for; none: its state."""
-    missed: Callable[[Job], bool] = lambda job: isinstance(job.status, Failed)
-    """Of a job as the verb returns: whether what was asked for did not come about."""
+    missed: Callable[[Job, Job], bool] = lambda _, now: isinstance(now.status, Failed)
+    """Of a job then, and as the verb returns after it waited: whether what was asked for did not
+    come about."""
 
 
-def reached(state: State) -> Callable[[Job, Job], bool]:
-    """Until a job is in this state, or it is decided that it will not be."""
-    return lambda then, now: now.state == state or isinstance(now.status, Ended)
+def off_its_device(_: Job, now: Job) -> bool:
+    """Until a job has no process: it left, or ended, or died."""
+    return now.process is None
+
+
+def unsaved(then: Job, now: Job) -> bool:
+    """Whether nothing was saved since. One that took its last step meanwhile is whole."""
+    return now.progress.saved == then.progress.saved and not isinstance(now.status, Done)
 
 
 def add_arguments(parser: argparse.ArgumentParser, waits: bool = False) -> None:
@@ -56,17 +67,26 @@ def add_arguments(parser: argparse.ArgumentParser, waits: bool = False) -> None:
     add_ids(parser, or_all=f"instead of numbers: {whom}")
     add_json(parser)
     if waits:
-        parser.add_argument("--no-wait", action="store_true", help="return before it is so")
+        parser.add_argument(
+            "--no-wait",
+            action="store_true",
+            help="return before it is so; without it the exit code says whether it is",
+        )
 
 
 def steer(args: argparse.Namespace, order: Order, told: Callable[[Job], str] | None = None) -> int:
     """Ask for all jobs in one go, all or none, then wait for them together."""
+    until = None if getattr(args, "no_wait", False) else order.until
     with connect() as daemon:
-        jobs = ask_all(daemon, [order.request(id) for id in whom(args, daemon, order.verb)])
-        if order.until and not getattr(args, "no_wait", False):
-            jobs = [wait_for(daemon, job, order.until, order.meanwhile) for job in jobs]
-    show(args, jobs, told or sentence)
-    return int(any(map(order.missed, jobs)))
+        asked = ask_all(daemon, [order.request(id) for id in whom(args, daemon, order.verb)])
+        if until is None:
+            show(args, asked, told or sentence)
+            return 0
+        jobs = [wait_for(daemon, job, until, order.meanwhile) for job in asked]
+    both = zip(asked, jobs, strict=True)
+    gone = {job.id for then, job in both if not (until(then, job) or isinstance(job.status, Ended))}
+    show(args, jobs, lambda job: ending(job) if job.id in gone else (told or sentence)(job))
+    return int(bool(gone) or any(map(order.missed, asked, jobs)))
 
 
 def whom(args: argparse.Namespace, daemon: Client, verb: str) -> list[int]:
@@ -145,20 +165,32 @@ def wait_for(
     until: Callable[[Job, Job], bool],
     meanwhile: Callable[[Job], str] | None = None,
 ) -> Job:
-    """The job once it is so, or is gone."""
+    """The job once it is so or it ended; as it was seen last, where it was removed."""
     if until(then, then):
         return then
     job, told = then, ""
-    for heard in daemon.follow(job.id):
-        if not isinstance(heard, Job):
-            continue
-        job = heard
+    for job in changes(daemon, then):
         if until(then, job) or isinstance(job.status, Ended):
             break
         if job.state != told and not told:
             say(f"{meanwhile(job) if meanwhile else f'{title(job)} is {job.state}'} …")
         told = job.state
     return job
+
+
+def changes(daemon: Client, job: Job) -> Iterator[Job]:
+    """The job as it is now and each time that it changed, until it has ended or is removed.
+
+    Nothing comes of one that has: while another was waited for, it may have been removed.
+    """
+    if isinstance(job.status, Ended):
+        return
+    try:
+        for heard in daemon.follow(job.id):
+            if isinstance(heard, Job):
+                yield heard
+    except UnknownJob:
+        return
 
 
 def sentence(job: Job) -> str:

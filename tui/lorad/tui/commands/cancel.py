@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         "cancel",
         lambda job_id: CancelJob(id=job_id, force=force),
         # One that cannot save is not cancelled but paused, to be cancelled when that is mended.
-        until=lambda _, now: now.process is None,
-        missed=lambda job: job.process is None and not isinstance(job.status, Cancelled | Done),
+        until=_steer.off_its_device,
+        missed=lambda _, now: not isinstance(now.status, Cancelled | Done),
     )
     return _steer.steer(args, order)

@@ -28,7 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scale", metavar="X", type=_arguments.number, default=1.0, help="the LoRA's strength"
     )
-    parser.add_argument("--out", metavar="FILE", type=Path, help="the picture to write")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="the picture to write, in place of what is there; else a new one in this folder",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,7 +72,8 @@ def _options(
         "out": args.out or f"{name}-{_slug(args.prompt)}-{seed}.png",
     }
     # `--name=value`, for a prompt may begin with a dash.
-    return [f"--{name}={value}" for name, value in options.items()]
+    words = [f"--{name}={value}" for name, value in options.items()]
+    return words if args.out else [*words, "--keep"]  # a name that nobody chose takes no other's
 
 
 def _slug(prompt: str) -> str:

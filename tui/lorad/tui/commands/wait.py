@@ -6,7 +6,7 @@ import argparse
 
 from lorad.shared.client import Client
 from lorad.shared.jobs import Done, Job
-from lorad.tui.commands import _json
+from lorad.tui.commands import _json, _steer
 from lorad.tui.commands._arguments import (
     add_ids,
     add_json,
@@ -38,13 +38,13 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def wait_for_end(daemon: Client, job: Job, quiet: bool = True) -> tuple[Job, int]:
-    """The job as it ended, and 0 if it is done, else 1. A paused one keeps waiting."""
-    told = ""
-    for heard in daemon.follow(job.id):
-        if not isinstance(heard, Job):
-            continue
-        job = heard
+def wait_for_end(daemon: Client, then: Job, quiet: bool = True) -> tuple[Job, int]:
+    """The job as it ended, and 0 if it is done, else 1. A paused one keeps waiting.
+
+    One that was removed meanwhile is as it was seen last, and 1.
+    """
+    job, told = then, ""
+    for job in _steer.changes(daemon, then):
         if job.state in ("paused", "stashed") and told != job.state:
             verb = "resume" if job.state == "paused" else "enqueue"
             say(f"{title(job)} is {job.state}; `lorad {verb} {job.id}` lets it go on.")

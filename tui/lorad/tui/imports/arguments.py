@@ -16,6 +16,9 @@ empty one is false. list: words up to the next argument."""
 
 Table = Mapping[str, "Argument"]
 
+LARGEST = 2**63 - 1
+"""The largest whole number: TOML promises no larger one, and the rules reckon with floats."""
+
 
 class Argument(NamedTuple):
     """One argument of a script."""
@@ -125,17 +128,22 @@ def convert(name: str, kind: Kind, value: Any) -> Any:
         CannotImport: it is none.
     """
     try:
+        if isinstance(value, list | dict) and kind != "list":
+            raise TypeError  # a text would take it, and so would a truth
         return _CONVERTERS[kind](value)
-    except (TypeError, ValueError, OverflowError):
-        raise CannotImport(
-            what=f"The argument --{name}", why=f"{told(value)} is no {_KINDS[kind]}"
-        ) from None
+    except OverflowError:
+        why = f"{told(value)} is too large a number"
+    except (TypeError, ValueError):
+        why = f"{told(value)} is no {_KINDS[kind]}"
+    raise CannotImport(what=f"The argument --{name}", why=why)
 
 
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError
-    return int(value)
+    if abs(number := int(value)) > LARGEST:
+        raise OverflowError
+    return number
 
 
 def _number(value: Any) -> float:

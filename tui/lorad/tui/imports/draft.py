@@ -64,4 +64,4 @@ def told(value: object, marks: str = "``") -> str:
 
 def side(pixels: float) -> int:
     """The next multiple of 8 that a picture's side may have."""
-    return min(max(round(pixels / 8) * 8, 8), 4096)
+    return round(min(max(pixels, 8), 4096) / 8) * 8

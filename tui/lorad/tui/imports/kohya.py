@@ -53,6 +53,9 @@ DATA_ARGUMENTS: dict[str, Argument] = {
 }
 """What a dataset file may say too, there under its own names (`kohya_data.py`)."""
 
+LISTS = frozenset({"resolution", "face_crop_aug_range", "custom_attributes"})
+"""What may be a list or a table in a file, though it is a text on the command line."""
+
 _RUN: dict[str, Argument] = {
     "config_file": Argument("text"),
     "dataset_config": Argument("text"),

@@ -13,7 +13,7 @@ from typing import Any
 from lorad.shared.errors import CannotImport
 from lorad.tui.imports.arguments import Arguments, convert
 from lorad.tui.imports.draft import Draft, side, told
-from lorad.tui.imports.kohya import DATA_ARGUMENTS
+from lorad.tui.imports.kohya import DATA_ARGUMENTS, LISTS
 
 _OWN_NAMES = {"train_batch_size": "batch_size", "dataset_repeats": "num_repeats"}
 """What a dataset file calls differently from the command line."""
@@ -29,7 +29,7 @@ _SUBSET_ONLY = {
     "validation_seed": "whole",
     "max_train_samples": "whole",
 }
-_KINDS: dict[str, Any] = {
+KINDS: dict[str, Any] = {
     _OWN_NAMES.get(name, name): argument.kind for name, argument in DATA_ARGUMENTS.items()
 } | _SUBSET_ONLY
 _LANDS = {
@@ -115,15 +115,17 @@ def _tables(value: Any, name: str) -> list[dict[str, Any]]:
 
 
 def _checked(table: dict[str, Any], draft: Draft) -> dict[str, Any]:
-    """The table's values as their kinds; unknown keys are remarked and left out."""
+    """The table's values as their kinds; unknown keys are remarked and left out.
+
+    Raises:
+        CannotImport: a value does not fit its key.
+    """
     known = {}
     for key, value in table.items():
-        if key == "resolution":
-            known[key] = value
-        elif key in _KINDS:
-            known[key] = value if isinstance(value, list | dict) else convert(
-                key, _KINDS[key], value
-            )  # fmt: skip
+        if key in LISTS:
+            known[key] = value  # one is read as it is, the others are only remarked
+        elif key in KINDS:
+            known[key] = convert(key, KINDS[key], value)
         else:
             draft.remark(key, "kohya's dataset files have no such key; it is left out.")
     return known
@@ -153,7 +155,7 @@ def _folder_subsets(arguments: Arguments, draft: Draft) -> list[dict[str, Any]]:
 def _numbered(folder: Path) -> list[tuple[int, str, str]]:
     try:
         names = [path.name for path in folder.iterdir() if path.is_dir()]
-    except OSError:
+    except (OSError, ValueError):  # the second: a name that no folder can have
         return []
     parts = [(name, *name.partition("_")[::2]) for name in names]
     return [

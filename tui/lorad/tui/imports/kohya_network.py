@@ -195,7 +195,7 @@ def land_optimizer(arguments: Arguments, draft: Draft) -> None:
 def _literal(key: str, text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         raise CannotImport(
             what="The argument --optimizer_args", why=f"{told(text)} is no value for {key}"
         ) from None

@@ -22,11 +22,12 @@ def read_prompts(path: str, draft: Draft) -> list[dict[str, Any]]:
     try:
         text = Path(path).read_text(encoding="utf-8")
         tables = _parse(text, Path(path).suffix)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return [prompt for table in tables if (prompt := _prompt(table, draft))]
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError,
+            RecursionError) as error:  # fmt: skip
         why = error.strerror if isinstance(error, OSError) else "it is not of kohya's form"
         draft.remark("--sample_prompts", f"{path} was not read ({why}): set sample.prompts.")
         return []
-    return [prompt for table in tables if (prompt := _prompt(table, draft))]
 
 
 def _parse(text: str, suffix: str) -> list[dict[str, Any]]:

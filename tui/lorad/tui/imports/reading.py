@@ -140,7 +140,9 @@ def _config_file(path: str, draft: Draft) -> dict[str, Any]:
 
 def _joined(key: str, value: Any) -> Any:
     """A list where the command line has a text: `resolution = [512, 768]`."""
-    if isinstance(value, list) and kohya.ARGUMENTS[key].kind == "text":
+    argument = kohya.ARGUMENTS[key]
+    may_be = key in kohya.LISTS or argument.note  # one without a counterpart is only remarked
+    if isinstance(value, list) and argument.kind == "text" and may_be:
         return ",".join(map(str, value))
     return value
 
@@ -252,6 +254,8 @@ def _read(path: str) -> str:
         raise CannotImport(what=path, why=error.strerror or error) from error
     except UnicodeDecodeError as error:
         raise CannotImport(what=path, why="it is no text in UTF-8") from error
+    except ValueError as error:
+        raise CannotImport(what=path, why="no file can have such a name") from error
 
 
 def _toml(path: str) -> dict[str, Any]:

@@ -60,8 +60,8 @@ def form(link: FakeLink, sources: int, act: Act) -> None:
     """Open the form at its first, second (1) or third (2) source."""
 
     async def go(pilot: Pilot[int]) -> None:
-        for key, first in zip(("a", "ctrl+t", "ctrl+t")[: sources + 1], FIRST.values()):
-            await pilot.press(key)
+        for number, first in enumerate(list(FIRST.values())[: sources + 1]):
+            await pilot.press("ctrl+t" if number else "a")
             await settle(pilot)
             while getattr(pilot.app.focused, "id", None) != first.removeprefix("#"):
                 await asyncio.sleep(0.05)

@@ -13,8 +13,8 @@ from msgspec import Struct, to_builtins
 from lorad.shared.jobs import LORA_FILE
 from lorad.shared.messages import Point, SamplePicture, Validation
 
-CLOCK = ("started",)
-"""Of a checkpoint's state, the time of day."""
+CLOCK = ("started", "life")
+"""Of a checkpoint's state, times of day."""
 NEVER = "never there"
 
 

@@ -28,7 +28,7 @@ from lorad.shared.messages import (
     RecipeText,
 )
 from lorad.shared.recipe import parse_recipe
-from lorad.tui.screens.add import FIRST
+from lorad.tui.screens.add import FIRST, AddScreen
 from lorad.tui.screens.main import MainScreen
 from lorad.tui.widgets import checking
 from lorad.tui.widgets.tick import Tick
@@ -60,25 +60,34 @@ def form(link: FakeLink, sources: int, act: Act) -> None:
     """Open the form at its first, second (1) or third (2) source."""
 
     async def go(pilot: Pilot[int]) -> None:
-        for number, first in enumerate(list(FIRST.values())[: sources + 1]):
-            await pilot.press("ctrl+t" if number else "a")
-            await settle(pilot)
-            while getattr(pilot.app.focused, "id", None) != first.removeprefix("#"):
-                await asyncio.sleep(0.05)
-            await settle(pilot)
+        await pilot.press("a", *["ctrl+t"] * sources)
+        await settle(pilot)
+        first = list(FIRST.values())[sources]
+        await until(
+            lambda: pilot.app.focused is pilot.app.screen.query_one(first),
+            lambda: f"{pilot.app.focused} is focused, not {first}",
+        )
+        await settle(pilot)
         assert pilot.app.screen.query_one(TabbedContent).active == list(FIRST)[sources]
         await act(pilot)
 
     drive(link, go)
 
 
-async def until_shown(pilot: Pilot[int], text: str) -> str:
+async def until(reached: Callable[[], bool], told: Callable[[], str]) -> None:
     for _ in range(1200):
-        shown = text_of(pilot.app)  # type: ignore[arg-type]
-        if text in shown:
-            return shown
+        if reached():
+            return
         await asyncio.sleep(0.05)
-    raise AssertionError(f"{text!r} is not in\n{shown}")
+    raise AssertionError(told())
+
+
+async def until_shown(pilot: Pilot[int], text: str) -> str:
+    def shown() -> str:
+        return text_of(pilot.app)  # type: ignore[arg-type]
+
+    await until(lambda: text in shown(), lambda: f"{text!r} is not in\n{shown()}")
+    return shown()
 
 
 def linked() -> FakeLink:
@@ -86,6 +95,18 @@ def linked() -> FakeLink:
     link.answers[GetRecipe] = RecipeText(recipe=RECIPE, folder="/r")
     link.answers[CopyJob] = link.answers[AddJob] = Added(job=job(9, Queued()))
     return link
+
+
+def test_a_way_left_does_not_come_back_with_the_focus_its_hidden_field_hands_on() -> None:
+    async def act(pilot: Pilot[int]) -> None:
+        assert isinstance(pilot.app.screen, AddScreen)
+        pilot.app.screen.action_source()
+        pilot.app.screen.query_one("#runs").blur()  # as it does itself once it is off the screen
+        await settle(pilot)
+        assert pilot.app.screen.query_one(TabbedContent).active == "from-command"
+        assert pilot.app.focused is pilot.app.screen.query_one("#command")
+
+    form(linked(), 1, act)
 
 
 def test_a_file_is_looked_over_while_it_is_named(tmp_path: Path) -> None:

@@ -49,6 +49,15 @@ class Draft(NamedTuple):
     """What there is to say about where it comes from."""
 
 
+class Ways(TabbedContent):
+    """The ways to say it; a way left does not come back of itself."""
+
+    def on_tab_pane_focused(self, event: TabPane.Focused) -> None:
+        # A hidden widget hands the focus to the field beside it, hidden as well, and for that
+        # Textual would open their pane again: a ctrl+t that goes nowhere.
+        event.prevent_default().stop()
+
+
 class AddScreen(Form):
     """Yields the new job's id; a sweep's first."""
 
@@ -84,7 +93,7 @@ class AddScreen(Form):
             yield Static(keys, classes="keys", markup=False)
 
     def _sources(self) -> ComposeResult:
-        with TabbedContent(id="sources"):
+        with Ways(id="sources"):
             with TabPane("recipe file", id="from-file"):
                 yield PathInput(placeholder="recipe.toml", id="path", select_on_focus=False)
                 yield Static("", id="offers", classes="quiet", markup=False)

@@ -31,16 +31,21 @@ def say(task, *words):
 def point(step):
     return PointReport(point=Point(step=step, time=1.0, loss=0.5, learning_rate=1e-3,
                                    grad_norm=1.0, images_per_second=4.0))
-"""
-WAIT = """
-def train(task, line, looking=None):
-    say(task, "task", task.recipe.train.learning_rate, task.revision)
-    line.report(ReadyReport(step=1, last_step=40), point(1))
+
+def turns(task, line):
     told = "run"
     while line.wanted in ("run", "hold"):
         if line.wanted != told:
             told = line.wanted
             say(task, told)
+        yield
+        time.sleep(0.01)
+"""
+WAIT = """
+def train(task, line, looking=None):
+    say(task, "task", task.recipe.train.learning_rate, task.revision)
+    line.report(ReadyReport(step=1, last_step=40), point(1))
+    for _ in turns(task, line):
         for order in line.orders():
             if isinstance(order, ChangeRecipe):
                 say(task, "change", order.recipe.train.learning_rate, order.revision)
@@ -49,7 +54,6 @@ def train(task, line, looking=None):
                 line.report(SavedReport(step=1))
             else:
                 say(task, "draw", order.number)
-        time.sleep(0.01)
     return "yielded"
 """
 """Trains until it is stopped, and says what it is told."""

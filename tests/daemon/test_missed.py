@@ -19,14 +19,9 @@ SAVES = """
 def train(task, line, looking=None):
     say(task, "task")
     line.report(ReadyReport(step=1, last_step=40), point(1))
-    told = "run"
-    while line.wanted in ("run", "hold"):
-        if line.wanted != told:
-            told = line.wanted
-            say(task, told)
+    for _ in turns(task, line):
         if line.orders() and (end := save(task, line)):
             return end
-        time.sleep(0.01)
     return save(task, line) or EndReport(outcome="yielded")
 
 def save(task, line):

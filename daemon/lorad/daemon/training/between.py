@@ -13,14 +13,14 @@ import torch
 from lorad.daemon.training.card import write_card
 from lorad.daemon.training.checkpoint import Tensors
 from lorad.daemon.training.export import export, kohya_file
-from lorad.daemon.training.files import make_folder, write_atomically
+from lorad.daemon.training.files import UNWRITTEN, make_folder, write_atomically
 from lorad.daemon.training.fit import refuse_unfit
 from lorad.daemon.training.health import Verdict, write_incident
 from lorad.daemon.training.optimizer import optimizer_state
 from lorad.daemon.training.run import Run
 from lorad.daemon.training.setup import restore, tell_passed_over
 from lorad.shared import failpoints
-from lorad.shared.errors import DiskFailing, DiskFull, Diverged, LoradError, NotFinite
+from lorad.shared.errors import Diverged, LoradError, NotFinite
 from lorad.shared.jobs import LORA_FILE
 from lorad.shared.messages import (
     EndReport,
@@ -107,7 +107,7 @@ def tell_incident(run: Run, point: Point) -> None:
         names = run.dataset.names(point.step - 1)
         path = write_incident(run.folder, point, names, run.recipe.train.seed)
         text += f" ({path.relative_to(run.folder)})"
-    except (DiskFull, DiskFailing, OSError) as error:
+    except UNWRITTEN as error:
         log.warning("Its incident file could not be written: %s", error)
     log.warning("%s.", text)
     run.line.report(NoteReport(step=point.step, kind="nonfinite", text=f"{text}."))

@@ -122,8 +122,16 @@ class Checkpoints:
         Of this one there are some where a full disk took no news of them.
         """
         for path in self.all():
-            if fault(path) or not self._life or read_state(path).life != self._life:
+            if not self._is_of_this_life(path):
                 self._remove(path)
+
+    def _is_of_this_life(self, path: Path) -> bool:
+        """Whether it may be gone on from; the bytes of others are not read."""
+        try:
+            told = read_state(path).life
+        except (OSError, msgspec.MsgspecError):
+            return False
+        return bool(self._life) and told == self._life and not fault(path)
 
     def save(
         self, state: State, tensors: Tensors, export: Callable[[Path], None], spare: int | None

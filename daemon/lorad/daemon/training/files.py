@@ -16,6 +16,8 @@ from lorad.shared import failpoints
 from lorad.shared.errors import DiskFailing, DiskFull
 
 MIB = 1 << 20
+UNWRITTEN = (OSError, DiskFull, DiskFailing)
+"""What `write_atomically` and making its folder raise, for whoever can do without the file."""
 FAILING = (errno.EIO, errno.EROFS, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.EREMOTEIO)
 """A disk, or the way to it, that is broken or was made read-only because it is."""
 

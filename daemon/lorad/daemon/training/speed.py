@@ -17,9 +17,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from lorad.daemon.training.files import PRIVATE_FILE, write_atomically
+from lorad.daemon.training.files import PRIVATE_FILE, UNWRITTEN, write_atomically
 from lorad.shared.endpoints import make_private
-from lorad.shared.errors import DiskFailing, DiskFull
 from lorad.shared.recipe import Recipe
 from lorad.shared.words import counted
 
@@ -71,7 +70,7 @@ class Pace:
         try:
             make_private(self._path.parent)
             write_atomically(self._path, msgspec.json.encode(speed), mode=PRIVATE_FILE)
-        except (OSError, DiskFull, DiskFailing) as error:
+        except UNWRITTEN as error:
             log.warning("its speed was not kept: %s", error)
 
 

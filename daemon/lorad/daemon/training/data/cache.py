@@ -27,9 +27,8 @@ import safetensors.torch
 import torch
 
 from lorad.daemon.training.data.trim import hold, trim
-from lorad.daemon.training.files import MIB, PRIVATE_FILE, write_atomically
+from lorad.daemon.training.files import MIB, PRIVATE_FILE, UNWRITTEN, write_atomically
 from lorad.shared.endpoints import make_private
-from lorad.shared.errors import DiskFailing, DiskFull
 
 log = logging.getLogger(__name__)
 Tensors = dict[str, torch.Tensor]
@@ -150,7 +149,7 @@ class Writer:
             make_private(self._folder)
             path = self._folder / f"{uuid.uuid4().hex}.safetensors"
             write_atomically(path, _shard_bytes(pending), "encode", PRIVATE_FILE)
-        except (OSError, DiskFull, DiskFailing) as error:
+        except UNWRITTEN as error:
             log.warning("not cached: %s", error)
             self.lost |= pending
 

@@ -18,9 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from lorad.daemon.training.data.look import Look
-from lorad.daemon.training.files import PRIVATE_FILE, write_atomically
+from lorad.daemon.training.files import PRIVATE_FILE, UNWRITTEN, write_atomically
 from lorad.shared.endpoints import make_private
-from lorad.shared.errors import DiskFailing, DiskFull
 
 log = logging.getLogger(__name__)
 VERSION = 1
@@ -75,7 +74,7 @@ class Index:
             write_atomically(
                 self._path, msgspec.msgpack.encode((VERSION, settled)), mode=PRIVATE_FILE
             )
-        except (OSError, DiskFull, DiskFailing) as error:
+        except UNWRITTEN as error:
             log.warning("not cached: %s", error)
 
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 from support import SOAK, eventually
 
+from lorad.daemon.queue import MAX_DEATHS
 from lorad.daemon.tools.outcome import Outcome
-from lorad.daemon.tools.selftest import Kill, SelfTest, compared, readable
-from lorad.shared.jobs import Job
+from lorad.daemon.tools.selftest import Chance, Kill, Pace, SelfTest, compared, disturbed, readable
+from lorad.shared.jobs import Failed, Job, Process, Progress, Running
 
 RUNS, A_RUN = 5 * SOAK, 5
 
@@ -89,6 +94,53 @@ class Left:
 
 class Done:
     state = "done"
+
+
+class Late:
+    """A box whose run saves between the look at it and the kill where that is said."""
+
+    def __init__(self, folder: Path, late: list[bool]) -> None:
+        self.home = SimpleNamespace(cache=folder)
+        self._late = late
+        self._pid, self._saved, self._deaths = 1, 0, 0
+
+    def job(self, id: int) -> Job:
+        failed = self._deaths >= MAX_DEATHS
+        running = Running(process=Process(pid=self._pid, birth="b"))
+        return Job(
+            id=id, name="cat", folder="/r", created=1.0, max_train_steps=60, position=1.0,
+            status=Failed(finished=2.0, reason="died") if failed else running,
+            progress=Progress(saved_step=self._saved),
+        )  # fmt: skip
+
+    def wait(self, ask: Callable[[], Any], what: str) -> Any:
+        while not (answer := ask()):
+            assert what == "a checkpoint", what
+            self._save()
+        return answer
+
+    def _save(self) -> None:
+        self._saved, self._deaths = self._saved + 4, 0
+
+    def kill_run(self, job: Job) -> bool:
+        if self._late and self._late.pop(0):
+            self._save()
+        self._deaths += 1
+        self._pid += 1
+        if not self._late:  # the last of them
+            self._deaths = MAX_DEATHS
+        return True
+
+
+def test_a_checkpoint_that_came_amid_a_kill_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lorad.daemon.tools.selftest.where_is", lambda own, job: "somewhere")
+    late = [False, False, True, False, False, False]
+    box = Late(tmp_path / "cache", late)
+    chance = Chance(random.Random(1), Pace(start=0.0, steps=0.0), number=1, most=len(late))
+    _, kills = disturbed(box, box.job(1), chance)  # type: ignore[arg-type]
+    assert [kill.step for kill in kills] == [0] * 6
 
 
 def test_what_differs_is_named() -> None:

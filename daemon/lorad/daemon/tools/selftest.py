@@ -209,11 +209,12 @@ def disturbed(own: Trial, job: Job, chance: Chance) -> tuple[Job, list[Kill]]:
         at = own.job(job.id)
         where = where_is(own, at)
         if own.kill_run(at):
-            newest = at.progress.saved_step or 0
-            deaths, saved = (deaths if newest == saved else 0) + 1, newest
             hit.append(Kill(chance.number, at.progress.step, where))
             say(f"kill {len(hit)} of run {chance.number}: {where}, step {at.progress.step}")
             own.wait(_left(own, at), "the daemon to notice")
+            # Asked again: it may have saved after the look at it, and the daemon counts by that.
+            newest = own.job(job.id).progress.saved_step or 0
+            deaths, saved = (deaths if newest == saved else 0) + 1, newest
     done = own.wait(lambda: _ended(own, job), "the end of a run that was killed")
     return done, hit
 

@@ -60,8 +60,8 @@ def train(
         LoradError: what went wrong, in one sentence.
     """
     run = None
-    peers = peers or gather(task)
     try:
+        peers = peers or gather(task)
         run = prepare(task, line, peers, looking)
         return run_steps(run)
     except Unwanted:
@@ -80,7 +80,8 @@ def train(
         when = f"at step {run.step + 1}" if run else "while it was loading"
         raise out_of_memory(task, when) from error
     finally:
-        peers.end()
+        if peers is not None:
+            peers.end()
         if run is not None:
             run.trackers.close()
             run.dataset.flush()

@@ -19,6 +19,7 @@ from lorad.tui.commands._arguments import print_document
 TAIL_BYTES = 64 * 1024
 """The first guess at where the last lines begin."""
 POLL_SECONDS = 0.25
+DAEMON_POLL_SECONDS = 1.0
 LINE_LIMIT = 4096
 
 
@@ -61,8 +62,14 @@ def daemon_pieces(daemon: Client, lines: int | None, follow: bool) -> Iterator[P
     for piece in _tail(daemon, 0, lines) if lines else _from(daemon, 0, 0):
         at = piece.next
         yield piece
-    while follow:
-        time.sleep(1.0)
+    if follow:
+        yield from _said_later(daemon, at)
+
+
+def _said_later(daemon: Client, at: int) -> Iterator[Piece]:
+    """What the daemon says from there on, for ever."""
+    while True:
+        time.sleep(DAEMON_POLL_SECONDS)
         at = yield from _from(daemon, 0, at)
 
 
@@ -133,6 +140,14 @@ def of_job(daemon: Client, job_id: int, follow: bool) -> Pieces:
     return Pieces(
         lambda: _from(daemon, job_id, 0),
         lambda at: _added(daemon, job_id, at) if follow else iter(()),
+    )
+
+
+def of_daemon(daemon: Client, follow: bool) -> Pieces:
+    """The daemon's own, asked of it; added to for ever."""
+    return Pieces(
+        lambda: _from(daemon, 0, 0),
+        lambda at: _said_later(daemon, at) if follow else iter(()),
     )
 
 

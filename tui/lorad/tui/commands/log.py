@@ -31,31 +31,28 @@ def run(args: argparse.Namespace) -> int:
     """Print it, and what is added to it."""
     if (args.id is None) == (not args.daemon):
         args.usage_error("say either a job's number or --daemon")
-    printer = _log.Json(args.id or 0, lines=args.follow) if args.json else _log.Text()
-    sieve = _log.Sieve(args.level, args.grep)
-    if args.daemon:
-        if places.host():
-            with connect() as daemon:
-                _print(_log.daemon_pieces(daemon, args.lines, args.follow), printer)
-            return 0
+    if not args.daemon:
+        with connect() as daemon:
+            whole = _log.job_pieces(daemon, args.id, args.lines, args.follow)
+            _print(args, whole, _log.of_job(daemon, args.id, args.follow))
+    elif places.host():
+        with connect() as daemon:
+            whole = _log.daemon_pieces(daemon, args.lines, args.follow)
+            _print(args, whole, _log.of_daemon(daemon, args.follow))
+    else:
         # The file itself: it is wanted most when the daemon does not answer.
         path = find_home().daemon_log
         if not path.exists():
             raise NoDaemon
-        pieces = _log.file_pieces(path, args.lines, args.follow)
-        if sieve:
-            pieces = _log.only(_log.of_file(path, args.follow), sieve, args.lines)
-        _print(pieces, printer)
-        return 0
-    with connect() as daemon:
-        pieces = _log.job_pieces(daemon, args.id, args.lines, args.follow)
-        if sieve:
-            pieces = _log.only(_log.of_job(daemon, args.id, args.follow), sieve, args.lines)
-        _print(pieces, printer)
+        whole = _log.file_pieces(path, args.lines, args.follow)
+        _print(args, whole, _log.of_file(path, args.follow))
     return 0
 
 
-def _print(pieces: Iterator[_log.Piece], printer: _log.Printer) -> None:
-    for piece in pieces:
+def _print(args: argparse.Namespace, whole: Iterator[_log.Piece], found: _log.Pieces) -> None:
+    """All of it, or of what is found the lines that fit."""
+    printer = _log.Json(args.id or 0, lines=args.follow) if args.json else _log.Text()
+    sieve = _log.Sieve(args.level, args.grep)
+    for piece in _log.only(found, sieve, args.lines) if sieve else whole:
         printer.write(piece)
     printer.end()

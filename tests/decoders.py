@@ -22,9 +22,11 @@ from lorad.shared.keys import read_allowed, read_pair
 from lorad.shared.messages import (
     Acknowledged,
     AddJob,
+    EndReport,
     GetLogLines,
     Groups,
     Message,
+    PhaseReport,
     Reports,
     SetJob,
     Steer,
@@ -113,6 +115,58 @@ def shapes(path: Path) -> object:
     return read_shapes(path, "base")
 
 
+def earlier(folder: Path) -> object:
+    """What `restart` asks of each checkpoint."""
+    from lorad.daemon.training.checkpoint import Checkpoints
+
+    return Checkpoints(folder.parent, 2, life="this").clear()
+
+
+def newest(folder: Path) -> object:
+    """What `lorad generate` asks of each checkpoint."""
+    from lorad.daemon.tools.generate import of_job
+
+    return of_job(folder.parent)
+
+
+def state_for(read: Callable[[Path], object]) -> Callable[[bytes, Path], object]:
+    def feed(data: bytes, folder: Path) -> object:
+        found = folder / "checkpoint-3"
+        found.mkdir(exist_ok=True)
+        (found / "state.json").write_bytes(data)
+        return read(found)
+
+    return feed
+
+
+def kept_speed(path: Path) -> object:
+    from lorad.daemon.training.speed import find_speed
+
+    return find_speed(path)
+
+
+def looks(path: Path) -> object:
+    from lorad.daemon.training.data.index import _load
+
+    return _load(path)
+
+
+def entries(path: Path) -> object:
+    from lorad.daemon.training.data.manifest import hold
+
+    return hold([], path, fresh=False)
+
+
+def journals() -> list[bytes]:
+    """One report, and two."""
+    said = [
+        msgspec.msgpack.encode(report)
+        for report in (PhaseReport(phase="loading"), EndReport(outcome="failed", reason="a cat"))
+    ]
+    framed = [struct.pack("<I", len(one)) + one for one in said]
+    return [framed[0], b"".join(framed)]
+
+
 def tensors(header: bytes, rest: bytes = bytes(64)) -> bytes:
     return struct.pack("<Q", len(header)) + header + rest
 
@@ -157,7 +211,7 @@ DECODERS = {
     ),
     "replies": Decoder(of_frames(codec.replies), [frames(Groups(groups=[], draining=False))]),
     "events": Decoder(of_frames(codec.events), [b"\x00"]),
-    "a journal": Decoder(of_file("journal-1.msgpack", read_journal), [b"\x04\0\0\0\x81\xa1a\x01"]),
+    "a journal": Decoder(of_file("journal-1.msgpack", read_journal), journals()),
     "a recipe": Decoder(lambda data, folder: parse_recipe(text(data)), [RECIPE]),
     "a value": Decoder(
         lambda data, folder: read_value("sample.prompts", text(data)), [b'["a", "b"]', b"none"]
@@ -202,4 +256,15 @@ DECODERS = {
         checkpoint("manifest.json"), [b'{"format": 2, "sha256": "a", "files": {"state.json": {}}}']
     ),
     "a checkpoint's state": Decoder(checkpoint("state.json"), [b'{"step": 3, "seed": 1}']),
+    "an earlier life": Decoder(state_for(earlier), [b'{"step": 3, "torch": "2", "life": "a"}']),
+    "a job's LoRA": Decoder(
+        state_for(newest), [b'{"recipe_folder": "a", "recipe": {"name": "a"}}']
+    ),
+    "a kept speed": Decoder(of_file("speed.json", kept_speed), [b'{"name": "a", "machine": "b"}']),
+    "kept looks": Decoder(
+        of_file("looks.msgpack", looks), [msgspec.msgpack.encode([1, {"a.png": [1, "abc"]}])]
+    ),
+    "the list of pictures": Decoder(
+        of_file("manifest.json", entries), [b'[{"name": "a.png", "sha256": "a", "caption": "b"}]']
+    ),
 }

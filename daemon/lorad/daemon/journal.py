@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from lorad.shared import failpoints
+from lorad.shared.codec import UNDECODABLE
 from lorad.shared.messages import AnyReport
 from lorad.shared.redact import redact_bytes
 
@@ -75,7 +76,7 @@ def read_journal(path: Path, after: int = 0) -> list[AnyReport]:
         if number > after:
             try:
                 reports.append(_decoder.decode(data[at + 4 : end]))
-            except msgspec.MsgspecError:
-                break  # a power cut leaves zeros where the last frames were
+            except UNDECODABLE:
+                break  # a power cut leaves zeros, or half a page, where the last frames were
         at = end
     return reports

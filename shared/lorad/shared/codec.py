@@ -17,6 +17,12 @@ from lorad.shared.messages import PROTOCOL, AnyEvent, AnyReply, AnyRequest, From
 MAX_MESSAGE = 1 << 20
 """Bytes that a socket takes in one frame from outside: a recipe is some KiB."""
 MAX_ID = 128
+UNDECODABLE = (msgspec.MsgspecError, RecursionError, MemoryError, UnicodeDecodeError)
+"""What msgspec raises of bytes that are not what was asked for.
+
+RecursionError: deep nesting; it is no ValueError, and a handler that forgets it dies of it. Text
+that is not UTF-8 is none of msgspec's errors either.
+"""
 
 
 class Header(Struct, frozen=True, kw_only=True):
@@ -69,8 +75,7 @@ def decode(frames: list[bytes], payload: msgspec.msgpack.Decoder[_T]) -> tuple[H
     about = decode_header(frames)
     try:
         return about, payload.decode(frames[1])
-    # RecursionError: deep nesting; it is no ValueError, and a handler that forgets it dies of it.
-    except (msgspec.MsgspecError, RecursionError, MemoryError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise BadRequest(why=f"{about.kind}: {error}") from error
 
 
@@ -84,7 +89,7 @@ def decode_header(frames: list[bytes]) -> Header:
         raise BadRequest(why=f"{len(frames)} frames instead of header and payload")
     try:
         about = _headers.decode(frames[0])
-    except (msgspec.MsgspecError, RecursionError, MemoryError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise BadRequest(why=f"header: {error}") from error
     if len(about.id) > MAX_ID:
         raise BadRequest(why="header: the id is too long")  # each is kept with its answer

@@ -14,6 +14,7 @@ from lorad.daemon.store import rows
 from lorad.daemon.store.database import VERSION
 from lorad.daemon.telemetry import BlindError, find_cards
 from lorad.daemon.telemetry.owners import Owners
+from lorad.shared.codec import UNDECODABLE
 from lorad.shared.endpoints import Home, find_home
 from lorad.shared.jobs import Ended, Job
 
@@ -47,7 +48,7 @@ def look_at_database(path: Path) -> tuple[dict[str, Any], list[Job]]:
             jobs = _jobs(db) if about["version"] == VERSION else []
         finally:
             db.close()
-    except (sqlite3.Error, msgspec.MsgspecError) as error:
+    except (sqlite3.Error, *UNDECODABLE) as error:
         return {**about, "check": str(error)}, []
     return {**about, "jobs": len(jobs)}, jobs
 

@@ -21,6 +21,7 @@ from lorad.daemon.training.layers import components
 from lorad.daemon.training.lora import attach
 from lorad.daemon.training.lora_file import read_lora
 from lorad.daemon.training.preview import Drawing, draw_alike, open_pipeline
+from lorad.shared.codec import UNDECODABLE
 from lorad.shared.errors import (
     CheckpointUnusable,
     LoraKeysUnknown,
@@ -80,7 +81,7 @@ def of_job(folder: Path) -> Lora:
     for path in sorted(checkpoints, key=lambda path: -int(path.name.split("-")[1])):
         try:
             made = msgspec.json.decode((path / "state.json").read_bytes(), type=Made)
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, *UNDECODABLE) as error:
             faults.append(f"{path.name}: {error}")
             continue
         side = made.recipe.train.resolution

@@ -32,6 +32,7 @@ from lorad.daemon.training.files import (
 from lorad.daemon.training.plan import Plan
 from lorad.daemon.training.validation import Best
 from lorad.shared import failpoints
+from lorad.shared.codec import UNDECODABLE
 from lorad.shared.errors import CheckpointDamaged, CheckpointUnusable, DiskFailing
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class Checkpoints:
         """Whether it may be gone on from; the bytes of others are not read."""
         try:
             told = read_state(path).life
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *UNDECODABLE):
             return False
         return bool(self._life) and told == self._life and not fault(path)
 
@@ -229,7 +230,7 @@ def read_state(folder: Path) -> State:
     """What a checkpoint holds besides its tensors.
 
     Raises:
-        OSError, msgspec.MsgspecError: it is not there, or not as this version writes it.
+        OSError, UNDECODABLE: it is not there, or not as this version writes it.
     """
     return msgspec.json.decode((folder / "state.json").read_bytes(), type=State)
 

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from lorad.daemon.training.files import PRIVATE_FILE, UNWRITTEN, write_atomically
+from lorad.shared.codec import UNDECODABLE
 from lorad.shared.endpoints import make_private
 from lorad.shared.recipe import Recipe
 from lorad.shared.words import counted
@@ -80,7 +81,7 @@ def find_speed(path: Path) -> Speed | None:
         return msgspec.json.decode(path.read_bytes(), type=Speed)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNDECODABLE) as error:
         log.warning("a kept speed cannot be read: %s", error)
         return None
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from lorad.daemon.training.data.look import Look
 from lorad.daemon.training.files import PRIVATE_FILE, UNWRITTEN, write_atomically
+from lorad.shared.codec import UNDECODABLE
 from lorad.shared.endpoints import make_private
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def _load(path: Path) -> dict[str, _Known]:
         )
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNDECODABLE) as error:
         log.warning("a cached file is unusable and made again: %s", error)
         return {}
     return known if version == VERSION else {}

@@ -16,6 +16,7 @@ from lorad.daemon.training.data.item import Item, name_some, valid_text
 from lorad.daemon.training.data.look import Look
 from lorad.daemon.training.data.pictures import broken_pictures, fault, read_size
 from lorad.daemon.training.files import write_atomically
+from lorad.shared.codec import UNDECODABLE
 from lorad.shared.errors import DataChanged
 
 
@@ -42,13 +43,16 @@ def hold(items: list[Item], path: Path, *, fresh: bool, index: Index | None = No
 
     Raises:
         BrokenPicture: names those that cannot be read, all at once.
-        DataChanged: names what is not as it was.
+        DataChanged: names what is not as it was; the manifest itself, where it is damaged.
     """
     now = _entries(items, index or Index())
     if fresh or not path.exists():
         write_atomically(path, msgspec.json.format(msgspec.json.encode(now)), "manifest")
         return now
-    then = {entry.name: entry for entry in msgspec.json.decode(path.read_bytes(), type=list[Entry])}
+    try:
+        then = {one.name: one for one in msgspec.json.decode(path.read_bytes(), type=list[Entry])}
+    except UNDECODABLE as error:
+        raise DataChanged(names=path.name) from error
     changed = [entry.name for entry in now if then.get(entry.name) != entry]
     gone = sorted(set(then) - {entry.name for entry in now})
     if changed or gone:

@@ -51,6 +51,7 @@ def prepare(daemon: Daemon, work: Path) -> int:
             file.write(f"{'.' * 300_000}{TOKEN}\n{Path.home()}/x WANDB_API_KEY={SECRET}\n")
             file.write(f"https://anna:{SECRET}@box/ Authorization: Bearer {SECRET}\n\x1b[2J\n")
             file.write(f"logged in as {TOKEN}\n")
+            file.write(f'sent "{{\\"api_key\\": \\"{SECRET}\\"}}"\n')
     return job.id
 
 

@@ -140,7 +140,11 @@ def test_a_secret_is_never_logged(
     with caplog.at_level(logging.DEBUG):
         run(Hooks(webhook="http://127.0.0.1:1/secret-token?key=secret-token"), DONE)
         run(Hooks(webhook="ftp://host/secret-token"), DONE)
+        run(Hooks(webhook="https://anna:secret-token@host.example/"), DONE)
+        run(Hooks(webhook="https://host.example/secret-token x"), DONE)
+        run(Hooks(webhook="https://[secret-token/"), DONE)
     assert "127.0.0.1 was not told" in caplog.text
+    assert caplog.text.count("host.example was not told: its address has") == 2
     assert "secret-token" not in caplog.text
 
 

@@ -133,6 +133,14 @@ def test_troubles_are_the_newest_warnings_with_what_was_raised() -> None:
     assert (len(kept.newest), kept.newest[-1].level) == (20, "error")
 
 
+def test_a_trouble_is_not_cut_amid_a_token() -> None:
+    kept = Troubles()
+    logger = logging.Logger("test")
+    logger.addHandler(kept)
+    logger.warning("%s hf_%s", "x" * 478, "Zq7Xk2Lm9Pw4Rt6Vb8Nc1" * 2)
+    assert kept.newest[-1].text.endswith("x " + "*" * 21)
+
+
 def test_the_pulse_is_a_rate_over_the_last_seconds() -> None:
     now, events = [0.0], [0]
     pulse = Pulse(INFO, Path("/none"), lambda: events[0], lambda: 3, clock=lambda: now[0])

@@ -14,6 +14,7 @@ import psutil
 
 from lorad.shared.levels import Level
 from lorad.shared.messages import DaemonInfo, Health, Trouble
+from lorad.shared.redact import redact
 
 RATE_SECONDS = 10.0
 """Over which the rate of events is a mean."""
@@ -37,7 +38,9 @@ class Troubles(logging.Handler):
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             text += f" ({record.exc_info[0].__name__}: {record.exc_info[1]})"
-        self.newest.append(Trouble(time=record.created, level=level, text=text[:TEXT_LIMIT]))
+        self.newest.append(
+            Trouble(time=record.created, level=level, text=redact(text)[:TEXT_LIMIT])
+        )
 
 
 TROUBLED = Troubles()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import os
@@ -175,8 +176,11 @@ class Runner:
 
     def _webhook(self, notice: Notice, url: str) -> None:
         """The address may hold a secret: of it only the host is ever written down."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https"):
+        try:
+            scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
+        except ValueError:
+            scheme, host = "", None
+        if scheme not in ("http", "https"):
             log.warning("hook %s: a webhook begins with https://", notice.event)
             return
         line = notice.happening
@@ -197,6 +201,11 @@ class Runner:
                     break  # it would say so again
             except (urllib.error.URLError, OSError) as error:
                 why = str(getattr(error, "reason", error))
+            except (http.client.InvalidURL, ValueError):  # they tell the address
+                why = "its address has blanks, a name before @, or no number as port"
+                break
+            except http.client.HTTPException as error:
+                why = f"its answer is not HTTP ({type(error).__name__})"
             if pause is not None:
                 time.sleep(pause)
-        log.warning("hook %s: %s was not told: %s", notice.event, parts.hostname, why)
+        log.warning("hook %s: %s was not told: %s", notice.event, host, why)

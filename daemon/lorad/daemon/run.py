@@ -14,6 +14,7 @@ from typing import BinaryIO, Literal, TextIO
 from lorad.daemon import stacks
 from lorad.daemon.uplink import Identity, Uplink
 from lorad.shared import failpoints
+from lorad.shared.clean import first_line
 from lorad.shared.errors import (
     CardFault,
     DataSetUnreachable,
@@ -140,7 +141,7 @@ def _train(assignment: Assignment, uplink: Uplink) -> EndReport:
         return EndReport(outcome="failed", reason=str(TrainingNotInstalled(missing=error.name)))
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
-        what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        what = first_line(f"{type(error).__name__}: {error}")
         reason = f"The run broke on something unforeseen ({what}). Its log has the whole trace."
         return EndReport(outcome="failed", reason=reason, retryable=True)
 

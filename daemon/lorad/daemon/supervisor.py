@@ -17,6 +17,7 @@ import psutil
 
 from lorad.daemon.store.rows import Attempt
 from lorad.daemon.telemetry import FAKE_UUID
+from lorad.shared.clean import clean_line
 from lorad.shared.endpoints import Home
 from lorad.shared.jobs import Process
 
@@ -278,4 +279,4 @@ def _last_line(path: Path) -> str:
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return ""
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+    return next((clean_line(line, 300) for line in reversed(lines) if line.strip()), "")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from lorad.shared.redact import redact
+from lorad.shared.redact import LONGEST, redact
 
 # C0 but tab and newline, DEL, C1, bidi controls, line and paragraph separators, private use, lone
 # surrogates, what has no width (but the joiners, which emoji and scripts need), tags: each can move
@@ -31,7 +31,7 @@ def clean(text: str, limit: int = 4096) -> str:
     ends a line goes; any other one, as progress bars write it, becomes a newline.
     """
     # Before it is cut, or the beginning of a token would be left.
-    text = redact(text[: limit + 200])[: limit + 1].replace("\r\n", "\n").replace("\r", "\n")
+    text = redact(text[: limit + LONGEST])[: limit + 1].replace("\r\n", "\n").replace("\r", "\n")
     text = _UNSAFE.sub(lambda found: "␛" if found.group() == "\x1b" else "\ufffd", text)
     text = _MARKS.sub(r"\1", text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -40,3 +40,8 @@ def clean(text: str, limit: int = 4096) -> str:
 def clean_line(text: str, limit: int = 200) -> str:
     """As `clean`, on one line."""
     return " ".join(clean(text, limit).split())
+
+
+def first_line(said: object, limit: int = 300) -> str:
+    """The first line of what others' code says, mostly of an exception: its type, if it is mute."""
+    return clean_line((str(said).splitlines() or [type(said).__name__])[0], limit).rstrip(".")

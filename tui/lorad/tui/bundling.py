@@ -31,7 +31,7 @@ from lorad.shared.messages import (
     GetStatus,
     Log,
 )
-from lorad.shared.redact import redact_all
+from lorad.shared.redact import redact_all, redact_fields
 from lorad.shared.toml import read_toml
 from lorad.tui.commands import _json
 from lorad.tui.doctor.lines import Line, told
@@ -79,14 +79,18 @@ class Bundle:
 
     def put(self, name: str, text: str) -> None:
         """Redacted, shortened, and without what a terminal obeys."""
-        text = redact_all(clean(text, TEXT_LIMIT))
-        for home in {str(self.home), json.dumps(str(self.home))[1:-1]} - {"/"}:
-            text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text)
-        self.files[name] = text if text.endswith("\n") else f"{text}\n"
+        self._keep(name, redact_all(clean(text, TEXT_LIMIT)))
 
     def put_json(self, name: str, /, **fields: Any) -> None:
         """As the verbs print it."""
-        self.put(name, _json.document(**_each_text(fields, self.without_words)))
+        # Redacted one by one: as JSON escapes them, quotes hide where a secret begins and ends.
+        safe = redact_fields(_each_text(fields, self.without_words))
+        self._keep(name, clean(_json.document(**safe), TEXT_LIMIT))
+
+    def _keep(self, name: str, text: str) -> None:
+        for home in {str(self.home), json.dumps(str(self.home))[1:-1]} - {"/"}:
+            text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text)
+        self.files[name] = text if text.endswith("\n") else f"{text}\n"
 
     def put_log(self, name: str, text: str) -> None:
         """Lines that a program printed."""
@@ -185,7 +189,7 @@ def collect_queue(bundle: Bundle, daemon: Client, ids: list[int]) -> None:
             bundle.put(f"job-{id}/recipe.toml", text)
         else:
             recipe = without_words(read_toml(text))
-            bundle.put(f"job-{id}/recipe.json", json.dumps(recipe, indent=2, default=str))
+            bundle.put_json(f"job-{id}/recipe.json", **msgspec.to_builtins(recipe))
 
 
 def collect_manifests(bundle: Bundle, job: Job) -> None:

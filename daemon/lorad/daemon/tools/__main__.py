@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec import to_builtins
 
-from lorad.shared.clean import clean_line
+from lorad.shared.clean import first_line
 from lorad.shared.errors import LoradError, TrainingNotInstalled, Unforeseen
 from lorad.shared.redact import redact
 
@@ -59,8 +59,8 @@ def main() -> int:
     except Exception as error:
         if os.environ.get("LORAD_TRACEBACK"):
             raise
-        what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        print(f"lorad: {Unforeseen(what=clean_line(what))}", file=sys.stderr)
+        what = first_line(f"{type(error).__name__}: {error}")
+        print(f"lorad: {Unforeseen(what=what)}", file=sys.stderr)
         return Unforeseen.exit_code
 
 

@@ -13,6 +13,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
 from lorad.daemon.training.card import CARD, GRID
+from lorad.shared.clean import first_line
 from lorad.shared.errors import NotPushed
 from lorad.shared.jobs import LORA_FILE
 
@@ -71,4 +72,4 @@ def _why(error: Exception) -> str:
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & {"ConnectError", "ConnectionError", "OfflineModeIsEnabled", "TimeoutException"}:
         return "the hub cannot be reached. Look at the network, and try again"
-    return (str(error).splitlines() or [type(error).__name__])[0][:300].rstrip(".")
+    return first_line(error)

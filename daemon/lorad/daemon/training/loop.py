@@ -30,6 +30,7 @@ from lorad.daemon.training.peers import Peers, gather
 from lorad.daemon.training.run import Run
 from lorad.daemon.training.setup import prepare
 from lorad.daemon.training.step import compile_if_it_pays, take_step
+from lorad.shared.clean import first_line
 from lorad.shared.errors import CardFault, DataError, Diverged, MemoryShort, OutOfMemory
 from lorad.shared.messages import (
     Assignment,
@@ -75,7 +76,7 @@ def train(
     except RuntimeError as error:
         if not is_full_card(error):
             if is_card_fault(error):
-                raise CardFault(what=(str(error).splitlines() or [""])[0][:200]) from error
+                raise CardFault(what=first_line(error, 200)) from error
             raise
         when = f"at step {run.step + 1}" if run else "while it was loading"
         raise out_of_memory(task, when) from error

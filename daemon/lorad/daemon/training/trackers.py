@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from lorad.shared.clean import first_line
 from lorad.shared.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ def _soft(name: str, do: Any, *args: Any, **options: Any) -> bool:
         do(*args, **options)
     # Another program's code, network and disk: nothing of it may reach the run.
     except Exception as error:
-        why = (str(error).splitlines() or [""])[0][:200]
+        why = first_line(error, 200)
         log.warning("%s is told nothing from here on: %s: %s", name, type(error).__name__, why)
         return False
     return True

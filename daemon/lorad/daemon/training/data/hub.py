@@ -12,6 +12,7 @@ from lorad.daemon.training.data.folder import fill_captions
 from lorad.daemon.training.data.item import Findings, Item, name_some, pick_caption_column, shown
 from lorad.daemon.training.data.metadata import as_captions
 from lorad.daemon.training.data.reading import read_whole
+from lorad.shared.clean import first_line
 from lorad.shared.errors import BadMetadata, CaptionColumn, DataSetUnreachable, NoPictures
 from lorad.shared.recipe import Data
 
@@ -95,8 +96,8 @@ def _load(name: str, data: Data, recipe_folder: Path) -> Any:
         return load_dataset(where, data.dataset_config_name, split=data.split)
     # Whatever the library, the hub or the network raise: to the user it is one thing.
     except Exception as error:
-        why = (f"{type(error).__name__}: {error}".splitlines() or [""])[0]
-        raise DataSetUnreachable(name=shown(name), why=why[:300]) from error
+        why = first_line(f"{type(error).__name__}: {error}")
+        raise DataSetUnreachable(name=shown(name), why=why) from error
 
 
 def _read(table: Any, row: int, column: str, roots: tuple[Path, ...]) -> bytes:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from lorad.shared.clean import first_line
 from lorad.shared.errors import ModelUnreachable
 from lorad.shared.recipe import Model
 
@@ -73,7 +74,7 @@ def reach(name: str, download: Callable[[], str]) -> Path:
 def why(error: BaseException | None) -> str:
     """What the hub's library means by its many errors."""
     names = set()
-    first = str(error).splitlines() or [type(error).__name__]
+    first = first_line(error)
     while error is not None:
         names |= {kind.__name__ for kind in type(error).__mro__}
         error = error.__cause__ or error.__context__
@@ -88,4 +89,4 @@ def why(error: BaseException | None) -> str:
         "OfflineModeIsEnabled",
     }:
         return "the hub cannot be reached, and the model was not downloaded before"
-    return first[0][:300].rstrip(".")
+    return first

@@ -23,6 +23,7 @@ from lorad.daemon.training.families.find import (
 from lorad.daemon.training.families.kinds import Kind
 from lorad.daemon.training.families.limits import check_fit
 from lorad.daemon.training.families.source import Source
+from lorad.shared.clean import first_line
 from lorad.shared.errors import LoradError, ModelUnsupported, WrongValue
 from lorad.shared.recipe import Model
 
@@ -87,7 +88,7 @@ def faults_told(base: str) -> Iterator[None]:
 
         if isinstance(error, RuntimeError) and (is_full_card(error) or is_card_fault(error)):
             raise  # the card is to blame
-        why = (str(error).splitlines() or [type(error).__name__])[0][:300].rstrip(".")
+        why = first_line(error)
         raise ModelUnsupported(base=base, why=why) from error
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from lorad.shared.clean import first_line
 from lorad.shared.errors import ModelUnsupported
 
 VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
@@ -26,8 +27,7 @@ def load_tokenizer(kind: Any, folder: Path, name: str, base: str) -> Any:
         return kind.from_pretrained(folder, subfolder=name)
     # A damaged file: each way has an error of its own.
     except Exception as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        why = f"its {name} cannot be read ({first[:200]})"
+        why = f"its {name} cannot be read ({first_line(error, 200)})"
         raise ModelUnsupported(base=base, why=why) from error
 
 

@@ -537,6 +537,31 @@ def a_data_set_that_names_a_file_outside(folder: Path) -> None:
     parquet(folder / "data.parquet", {"image": pictures, "text": ["x"]})
 
 
+def listing(folder: Path, files: str) -> None:
+    """A good table, and a README.md that takes others for it."""
+    outside = folder / "../../outside"
+    for place in (folder, outside):
+        picture_ = {"bytes": data_of(picture()), "path": None}
+        parquet(place / "train.parquet", {"image": [picture_], "text": ["private"]})
+    head = f"---\nconfigs:\n- config_name: default\n  data_files: {files}\n---\n"
+    (folder / "README.md").write_text(head)
+
+
+@case("outside/train.parquet for a file of its own")
+def a_data_set_whose_card_leads_outside(folder: Path) -> None:
+    listing(folder, "../../outside/train.parquet")
+
+
+@case("outside/train.parquet for a file of its own")
+def a_data_set_whose_card_names_a_file_of_the_machine(folder: Path) -> None:
+    listing(folder, str((folder / "../../outside/train.parquet").resolve()))
+
+
+@case("cannot be loaded")
+def a_data_set_whose_card_names_the_network(folder: Path) -> None:
+    listing(folder, "http://127.0.0.1:1/train.parquet")
+
+
 # -- tables ----------------------------------------------------------------------------------------
 
 

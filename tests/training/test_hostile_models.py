@@ -184,13 +184,25 @@ def test_a_part_that_is_a_program(tmp_path: Path, mark: Path) -> None:
 @pytest.mark.parametrize(
     "shard", ["../../outside.safetensors", "/etc/passwd", "sub/a.safetensors", "..", ""]
 )
-def test_shards_that_lie_elsewhere(shard: str, tmp_path: Path, mark: Path) -> None:
+@pytest.mark.parametrize("name", [INDEX, INDEX.replace(".json", ".fp16.json")])
+def test_shards_that_lie_elsewhere(name: str, shard: str, tmp_path: Path, mark: Path) -> None:
     folder = tiny_model("sd1", tmp_path)
     save_file({"a": torch.zeros(1)}, tmp_path / "outside.safetensors")
     (folder / "unet" / WEIGHTS).unlink()
     about = {"metadata": {"total_size": 4}, "weight_map": {"conv_in.weight": shard}}
-    (folder / "unet" / INDEX).write_text(json.dumps(about))
-    refused(folder, f"unet/{INDEX}", "names a file outside of it")
+    (folder / "unet" / name).write_text(json.dumps(about))
+    refused(folder, f"unet/{name}", "names a file outside of it")
+
+
+@pytest.mark.parametrize("name", [INDEX, INDEX.replace(".json", ".fp16.json")])
+def test_a_shard_that_is_a_pickle(name: str, tmp_path: Path, mark: Path) -> None:
+    """Another file beside it makes the folder look as if there were none."""
+    folder = tiny_model("sd1", tmp_path)
+    (folder / "unet" / WEIGHTS).rename(folder / "unet" / "another.safetensors")
+    (folder / "unet" / "evil.bin").write_bytes(evil_pickle(mark))
+    about = {"metadata": {"total_size": 4}, "weight_map": {"conv_in.weight": "evil.bin"}}
+    (folder / "unet" / name).write_text(json.dumps(about))
+    refused(folder, f"unet/{name}", "no .safetensors, evil.bin")
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "\xff", '{"a": ' + "9" * 100_000 + "}"])

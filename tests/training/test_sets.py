@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 from support import find_items, small_data
 
 from lorad.daemon.training.data import find_validation
+from lorad.daemon.training.data.hub import refuse_outside
 from lorad.daemon.training.data.pictures import decode
 from lorad.shared import errors
 from lorad.shared.recipe import parse_recipe
@@ -129,6 +131,32 @@ def test_a_folder_of_parquet_is_a_data_set_by_any_name(tmp_path: Path) -> None:
     for data in ('dataset_name = "set"', 'path = "set"'):
         found = items(tmp_path, f"{data}\nmax_train_samples = 2")
         assert [item.captions for item in found] == [("one", "two"), ("three",)]
+
+
+def test_a_table_that_is_a_link_out_of_its_folder(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "far", text=["one"])
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "train.parquet").symlink_to(tmp_path / "far" / "train.parquet")
+    with pytest.raises(errors.DataSetOutside, match=r"train\.parquet.*follow_links"):
+        items(tmp_path, 'dataset_name = "set"')
+    assert len(items(tmp_path, 'dataset_name = "set"\nfollow_links = true')) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "own"),
+    [
+        ("hf://datasets/ann/cats@0123/data/train.parquet", True),
+        ("zip://a.jpg::hf://datasets/ann/cats@0123/a.zip", True),
+        ("hf://datasets/ann/cats2@0123/train.parquet", False),
+        ("hf://datasets/ann/cats@0123/../../bob/dogs@1/train.parquet", False),
+        ("https://example.org/train.parquet", False),
+        ("/etc/passwd", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["ann/cats", "hf://datasets/ann/cats"])
+def test_files_of_a_data_set_on_the_hub(name: str, file: str, own: bool, tmp_path: Path) -> None:
+    with contextlib.nullcontext() if own else pytest.raises(errors.DataSetOutside):
+        refuse_outside(name, {"train": [file]}, tmp_path / name, False)
 
 
 def test_mistakes_in_a_data_set(tmp_path: Path) -> None:

@@ -56,6 +56,12 @@ class DataChanged(DataError):
     or `lorad restart` the job to train on the new ones."""
 
 
+class DataSetOutside(DataError):
+    """The data set {name} takes {file} for a file of its own, which lies outside of it, so none of
+    it is read. Look for `data_files` in its README.md; `data.follow_links = true` allows links out
+    of a folder."""
+
+
 class DataSetUnreachable(DataError):
     """The data set {name} cannot be loaded: {why}. Check the name and the network, or set
     `data.path` to a local folder."""

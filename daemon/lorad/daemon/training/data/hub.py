@@ -12,8 +12,15 @@ from lorad.daemon.training.data.folder import fill_captions
 from lorad.daemon.training.data.item import Findings, Item, name_some, pick_caption_column, shown
 from lorad.daemon.training.data.metadata import as_captions
 from lorad.daemon.training.data.reading import read_whole
+from lorad.daemon.training.data.walk import Inside
 from lorad.shared.clean import first_line
-from lorad.shared.errors import BadMetadata, CaptionColumn, DataSetUnreachable, NoPictures
+from lorad.shared.errors import (
+    BadMetadata,
+    CaptionColumn,
+    DataSetOutside,
+    DataSetUnreachable,
+    NoPictures,
+)
 from lorad.shared.recipe import Data
 
 Read = Callable[[], bytes]
@@ -88,16 +95,44 @@ def _holds_text(feature: Any) -> bool:
 
 
 def _load(name: str, data: Data, recipe_folder: Path) -> Any:
-    from datasets import load_dataset
+    from datasets import load_dataset_builder
 
     local = recipe_folder / Path(name).expanduser()
     where = str(local) if local.is_dir() else name
     try:
-        return load_dataset(where, data.dataset_config_name, split=data.split)
+        builder = load_dataset_builder(where, data.dataset_config_name)
+        refuse_outside(name, builder.config.data_files, local, data.follow_links)
+        builder.download_and_prepare()
+        return builder.as_dataset(split=data.split)
+    except DataSetOutside:
+        raise
     # Whatever the library, the hub or the network raise: to the user it is one thing.
     except Exception as error:
         why = first_line(f"{type(error).__name__}: {error}")
         raise DataSetUnreachable(name=shown(name), why=why) from error
+
+
+def refuse_outside(
+    name: str, files: dict[str, list[str]] | None, local: Path, follow_links: bool
+) -> None:
+    """Its README.md may name any file of this machine or of the network for its own.
+
+    Raises:
+        DataSetOutside: it names one.
+    """
+    folder, holds = Path(os.path.realpath(local)), Inside(local).holds
+    plain = name.removeprefix("hf://").removeprefix("datasets/")
+    there = (f"hf://datasets/{plain}@", f"hf://{plain}/")
+    for file in sorted({file for names in (files or {}).values() for file in names}):
+        place = file.rpartition("::")[2]  # of an archive, where it is in one
+        if not local.is_dir():
+            own = place.startswith(there) and "/.." not in place
+        elif follow_links:
+            own = Path(os.path.normpath(place)).is_relative_to(folder)
+        else:
+            own = "://" not in place and holds(Path(place))
+        if not own:
+            raise DataSetOutside(name=shown(name), file=shown(file))
 
 
 def _read(table: Any, row: int, column: str, roots: tuple[Path, ...]) -> bytes:

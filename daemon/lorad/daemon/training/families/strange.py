@@ -72,10 +72,14 @@ def _look_at_json(path: Path, base: str) -> None:
     if found.get("auto_map"):
         why = f"its {_name(path)} names a program of its own (`auto_map`), which is never run"
         raise ModelUnsupported(base=base, why=why)
-    shards = found.get("weight_map") if path.name.endswith(".index.json") else None
+    shards = found.get("weight_map") if ".index." in path.name else None  # also `.index.fp16.json`
     for shard in set(map(str, shards.values())) if isinstance(shards, dict) else ():
         if shard in ("", "..") or PurePath(shard).name != shard:
             why = f"its {_name(path)} names a file outside of it, {clean_line(shard)}"
+            raise ModelUnsupported(base=base, why=why)
+        # Any other one is unpickled.
+        if f"{SUFFIX}." in path.name and not shard.endswith(SUFFIX):
+            why = f"its {_name(path)} names a file that is no {SUFFIX}, {clean_line(shard)}"
             raise ModelUnsupported(base=base, why=why)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,16 +16,22 @@ import pytest
 from support import eventually
 
 from lorad.daemon import runs
+from lorad.daemon.run import Redacting
 from lorad.daemon.telemetry.owners import Owners
 from lorad.shared.jobs import GpuProcess, Job
 from lorad.shared.messages import (
     AddJob,
+    Batch,
+    Batched,
+    CancelJob,
     EndReport,
     FinishReport,
     GetStatus,
     HoldJob,
     ListFiles,
     ReadyReport,
+    RemoveJob,
+    RestartJob,
     ResumeJob,
     SetJob,
     Status,
@@ -120,7 +128,37 @@ def test_a_box_that_can_start_nothing_now_fails_nobody(machine: Machine, lack: i
     assert "no process" not in why.sentence
 
 
+def test_a_full_disk_under_its_log_ends_no_run() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        out = Redacting(full)
+        print("paused: the disk is full", file=out, flush=True)
+        print("and more", file=out, flush=True)
+        with contextlib.suppress(OSError):
+            full.close()
+
+
+def test_a_job_begun_again_has_another_life_though_the_clock_went_back(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert machine.service is not None
+    store, job = machine.service.queue.store, machine.add(stash=True)
+    machine.ask(CancelJob(id=job.id))
+    before, then = store.life(job.id), time.time()
+    monkeypatch.setattr(time, "time", lambda: then - 8 * 3600)
+    machine.ask(RestartJob(id=job.id))
+    assert stands(machine, job).state in ("queued", "starting")
+    assert store.life(job.id) == then - 8 * 3600 != before
+
+
 # -- requests ----------------------------------------------------------------------------------
+
+
+def test_a_job_may_be_changed_and_removed_at_once(machine: Machine) -> None:
+    job = machine.add(stash=True)
+    both = (SetJob(id=job.id, changes={"train.max_train_steps": "50"}), RemoveJob(id=job.id))
+    reply = machine.ask(Batch(requests=list(both)))
+    assert isinstance(reply, Batched), reply
+    assert len(reply.replies) == 2
 
 
 @pytest.mark.parametrize("when", [1e20, -1.0, float("inf"), float("nan")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
@@ -77,18 +78,23 @@ def main() -> int:
 
 
 class Redacting(io.TextIOBase):
-    """A stream with stars over every secret: what a library prints is kept and shown."""
+    """A stream with stars over every secret: what a library prints is kept and shown.
+
+    A log whose disk is full costs words; raised, it would cost the run, and its last word.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         """All but text goes to the stream itself."""
         self._stream = stream
 
     def write(self, text: str) -> int:
-        self._stream.write(redact(text))
+        with contextlib.suppress(OSError):
+            self._stream.write(redact(text))
         return len(text)
 
     def flush(self) -> None:
-        self._stream.flush()
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
     def fileno(self) -> int:
         return self._stream.fileno()

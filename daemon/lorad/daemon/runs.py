@@ -98,7 +98,9 @@ class Runs:
             self._send(line, order)
 
     def change(self, job: Job) -> None:
-        """Tell the job's run by which recipe to go on."""
+        """Tell the job's run by which recipe to go on; a job without one may be gone by now."""
+        if job.id not in self._lines:
+            return
         revision = self._queue.store.recipe(job.id).revision
         self.order(job, ChangeRecipe(recipe=self._queue.recipe(job.id), revision=revision))
 

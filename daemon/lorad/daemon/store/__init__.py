@@ -242,12 +242,16 @@ class Store(Edited, Grouped):
         return Attempt(row[0], row[1], row[2], bool(row[3]), row[4], bool(row[5]), ending)
 
     def life(self, job_id: int) -> float:
-        """When the job was added or begun again, seconds since the epoch."""
+        """When the job was added or begun again, seconds since the epoch.
+
+        The newest of them by number: the clock may have been put back since the one before.
+        """
         found = self._db.execute(
-            "SELECT max(time) FROM transitions WHERE job = ? AND event IN ('add', 'restart')",
+            "SELECT time FROM transitions WHERE job = ? AND event IN ('add', 'restart') "
+            "ORDER BY number DESC LIMIT 1",
             (job_id,),
-        ).fetchone()[0]
-        return float(found or 0.0)
+        ).fetchone()
+        return float(found[0]) if found else 0.0
 
     def mark_begun(self, job_id: int) -> None:
         """What an earlier run left is cleared away: the next attempt may go on from this one."""

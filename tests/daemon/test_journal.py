@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,24 @@ def test_what_a_full_disk_took_of_a_frame_is_cut_off_again(tmp_path: Path, fault
     journal.append(phases("b", "c"))
     journal.close()
     assert read_journal(tmp_path / "journal") == phases("a", "b", "c")
+
+
+def test_a_box_without_room_for_its_file_gets_it_later(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "journal"
+    journal = Journal(path)
+    with pytest.raises(OSError, match="No such file"):
+        journal.append(phases("a"))
+    path.parent.mkdir()
+    journal.append(phases("a", "b"))
+    journal.close()
+    assert read_journal(path) == phases("a", "b")
+
+
+def test_stacks_go_to_the_log_where_there_is_no_room_for_their_file() -> None:
+    code = (
+        "import os, signal; from pathlib import Path; from lorad.daemon import stacks; "
+        "stacks.answer(Path('/nowhere')); os.kill(os.getpid(), signal.SIGUSR1); print('lives')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "lives\n"
+    assert 'File "<string>", line 1' in done.stderr

@@ -7,6 +7,7 @@ is not flushed to the disk: what a power cut takes, the resumed run makes again.
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -33,9 +34,7 @@ class Journal:
         """A new file, whatever an earlier queue left under this name; its folder is there."""
         self._path = path
         path.unlink(missing_ok=True)
-        # The run has the user's umask, for its output; this is for the user alone.
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-        self._file = open(descriptor, "ab", buffering=0)  # noqa: SIM115 - for the run's life
+        self._file: io.FileIO | None = None  # made with the first report: there may be no room
 
     def append(self, reports: list[AnyReport]) -> None:
         """Write them in one go.
@@ -45,19 +44,26 @@ class Journal:
         """
         frames = [redact_bytes(_encoder.encode(report)) for report in reports]
         block = b"".join(len(frame).to_bytes(4, "little") + frame for frame in frames)
+        file = self._file = self._file or self._open()
         before = self._path.stat().st_size
         try:
-            written = self._file.write(failpoints.taken("journal.append", block))
+            written = file.write(failpoints.taken("journal.append", block))
             if written != len(block):
                 raise OSError(28, "No space left on device")
         except OSError:
-            self._file.truncate(before)
+            file.truncate(before)
             raise
         failpoints.passed("journal.appended")
 
     def close(self) -> None:
         """Write no more."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _open(self) -> io.FileIO:
+        # The run has the user's umask, for its output; this is for the user alone.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+        return open(os.open(self._path, flags, 0o600), "ab", buffering=0)
 
 
 def read_journal(path: Path, after: int = 0) -> list[AnyReport]:

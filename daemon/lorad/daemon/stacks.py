@@ -14,5 +14,8 @@ def answer(run_folder: Path) -> None:
     The handler of the signal itself writes it, so no thread must be able to run.
     """
     path = run_folder / "stacks.txt"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    except OSError:  # no room for another file: into its log, rather than no run
+        descriptor = 2
     faulthandler.register(signal.SIGUSR1, descriptor)

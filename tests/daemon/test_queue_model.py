@@ -327,7 +327,7 @@ class Model:
         if not outcome:
             outcome = self._silence(row, run, rebooted)
             row.died += outcome == "died"
-        cancelled = outcome == "died" and row.cancelled
+        cancelled = outcome in ("died", "left") and row.cancelled
         row.state = "cancelled" if cancelled else TRANSITIONS[was, outcome]  # type: ignore[index]
         row.cancelled = False
         if row.state == "failed" and self.groups[row.group].stop:

@@ -107,6 +107,24 @@ def test_a_held_run_that_fails_is_not_tried_again(machine: Machine) -> None:
     assert stands(machine, job).state == "failed"
 
 
+@pytest.mark.parametrize("first", ["left", "cancel"])
+def test_a_run_that_had_to_leave_while_it_was_cancelled_is_cancelled(
+    machine: Machine, first: str
+) -> None:
+    job = machine.add()
+    run = begun(machine)
+    steps = [
+        lambda: machine.ask(CancelJob(id=job.id)),
+        lambda: run.say(EndReport(outcome="left", reason="The disk was full.")),
+    ]
+    for step in steps if first == "cancel" else reversed(steps):
+        step()
+        machine.turn()
+    run.die()
+    machine.turn()
+    assert stands(machine, job).state == "cancelled"
+
+
 @pytest.mark.parametrize(
     "lack", [errno.EAGAIN, errno.EMFILE, errno.ENOSPC, errno.ENOENT, errno.EACCES]
 )

@@ -37,7 +37,7 @@ def status_after(job: Job, event: Event, cause: str, process: Process | None) ->
     """
     state: State = next_state(job, event)
     now = time.time()
-    if event == "died" and wants_cancel(job):
+    if event in ("died", "left") and wants_cancel(job):
         return Cancelled(finished=now)
     process = process or job.process
     match state:

@@ -13,7 +13,8 @@ read it to know what a key or a verb may do now. Three kinds of event:
 
 A run that died is queued again and resumes from its checkpoint; the daemon's budget of tries
 turns `died` into `failed` when it makes no progress. One that died while it was leaving is simply
-gone: paused from its last checkpoint, or cancelled. One that died while it was held is paused too:
+gone: paused from its last checkpoint, or cancelled; and one that had to leave while it was being
+cancelled is cancelled, with what it saved before. One that died while it was held is paused too:
 somebody wants no step of it until they say so. A run that takes its last step before it hears
 a pause is done: nobody is served by holding finished work back.
 """
@@ -74,7 +75,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     ("running", "left"): "paused",
     ("held", "left"): "paused",
     ("pausing", "left"): "paused",
-    ("finishing", "left"): "paused",
+    ("finishing", "left"): "paused",  # but cancelled, when that is where it was going
     ("starting", "died"): "queued",
     ("running", "died"): "queued",
     ("finishing", "died"): "queued",  # but cancelled, when that is where it was going

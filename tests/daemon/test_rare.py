@@ -33,6 +33,7 @@ from lorad.shared.messages import (
     RemoveJob,
     RestartJob,
     ResumeJob,
+    SavedReport,
     SetJob,
     Status,
     UpdateJob,
@@ -94,6 +95,33 @@ def test_last_words_that_no_daemon_heard_do_not_end_the_next_run(
     machine.turn()
     machine.service.runs.end_the_overdue()
     assert not again.alive, "one that does not go after its own is ended"
+
+
+def test_a_run_that_dies_again_and_again_behind_its_last_save_fails(machine: Machine) -> None:
+    job = machine.add()
+    for step in (1, 101, 101):
+        (run,) = machine.working()
+        run.say(ReadyReport(step=step, last_step=100), SavedReport(step=100))
+        machine.turn()
+        assert stands(machine, job).state == "running"
+        run.die()
+        machine.turn()
+    assert stands(machine, job).state == "failed"
+
+
+def test_a_step_that_is_saved_again_behind_a_damaged_checkpoint_counts(machine: Machine) -> None:
+    job = machine.add()
+    for step in (1, 101, 91, 101, 91):
+        (run,) = machine.working()
+        run.say(ReadyReport(step=step, last_step=100))
+        machine.turn()
+        if step == 91:
+            assert stands(machine, job).progress.saved_step == 90
+        run.say(SavedReport(step=100))
+        machine.turn()
+        run.die()
+        machine.turn()
+    assert stands(machine, job).state == "starting"
 
 
 def test_a_held_run_that_fails_is_not_tried_again(machine: Machine) -> None:

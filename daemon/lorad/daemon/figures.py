@@ -102,9 +102,10 @@ class Figures:
         return trend.extended((), 0, losses)
 
     def rewound(self, job: Job, step: int) -> Job:
-        """The job at the step from which its run goes on."""
+        """The job at the step from which its run goes on; no later checkpoint could be used."""
         shown = trend.cut(job.progress.trend, job.progress.step, step)
-        return self.note(job, step=step, trend=shown)
+        saved = min(job.progress.saved_step or 0, step) or None
+        return self.note(job, step=step, trend=shown, saved_step=saved)
 
     def mark(self, job_id: int, mark: Mark) -> None:
         """Store and tell of something on the job's curves."""

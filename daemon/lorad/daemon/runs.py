@@ -221,7 +221,8 @@ class Runs:
             case PhaseReport(phase=phase):
                 return queue.note(job, phase=phase)
             case SavedReport(step=step):
-                queue.store.mark_saved(attempt)
+                if step != job.progress.saved_step:  # else it is the one that it went on from
+                    queue.store.mark_saved(attempt)
                 queue.mark(job.id, Mark(step=report.step, kind="saved"))
                 return queue.note(job, saved_step=step, saved=time.time())
             case EndReport():

@@ -300,12 +300,27 @@ def test_a_manifest_of_before_is_still_read(two: Path) -> None:
     assert "another version of lorad" in fault(two / "checkpoint-2")
 
 
+def damage(checkpoint: Path) -> None:
+    path = checkpoint / "adapter.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_damaged_one_is_not_among_those_that_are_kept(two: Path, step: int) -> None:
+    damage(two / "checkpoint-2")
+    checkpoints = Checkpoints(two, 2)
+    assert checkpoints.load()
+    checkpoints.save(state(step), tensors(step), export, None)
+    assert [path.name for path in checkpoints.all()] == ["checkpoint-1", f"checkpoint-{step}"]
+    checkpoints.save(state(4), tensors(4), export, None)
+    assert [path.name for path in checkpoints.all()] == [f"checkpoint-{step}", "checkpoint-4"]
+
+
 def test_it_is_said_that_the_one_before_is_used(tmp_path: Path) -> None:
     recipe = small_recipe(tmp_path, steps=4, checkpointing_steps=1)
     out = tmp_path / "out"
     run(recipe, out, Line(stop_after=2))
-    path = out / "checkpoint-2" / "adapter.safetensors"
-    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    damage(out / "checkpoint-2")
     line = Line()
     assert run(recipe, out, line) == "done"
     assert [r.text for r in line.reports if isinstance(r, NoteReport) and r.kind == "rollback"] == [

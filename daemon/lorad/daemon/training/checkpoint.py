@@ -109,6 +109,7 @@ class Checkpoints:
         self.keep = keep
         self.passed_over: list[str] = []
         """What `load` found that it could not use, in words."""
+        self._unusable: set[Path] = set()
         make_folder(folder)
         for left in [*folder.glob(".tmp-*"), *folder.glob(".del-*")]:
             shutil.rmtree(left, ignore_errors=True)
@@ -166,11 +167,21 @@ class Checkpoints:
             raise CheckpointDamaged(folder=final, why=why)
         with disk_full_told(self._folder, 1):
             failpoints.passed("save.before_prune")
-            # Later ones are damaged, or this run would have gone on from them.
-            older = [path for path in self.all() if spare != _step(path) <= state.step]
-            for old in older[: -self.keep]:
-                self._remove(old)
+            self._prune(state.step, spare)
         return final
+
+    def _prune(self, step: int, spare: int | None) -> None:
+        """Remove what is not kept now that the one of this step is whole.
+
+        Later ones are damaged, or this run would have gone on from them.
+        """
+        self._unusable.discard(self._folder / f"checkpoint-{step}")  # written anew
+        older = [path for path in self.all() if spare != _step(path) <= step]
+        usable = [path for path in older if path not in self._unusable]
+        kept = usable[-self.keep :]
+        for old in older:
+            if old not in kept:
+                self._remove(old)
 
     def _write(
         self, staged: Path, state: State, tensors: Tensors, export: Callable[[Path], None]
@@ -208,6 +219,7 @@ class Checkpoints:
             if why := fault(path):
                 log.warning("%s cannot be used (%s); the one before it is", path.name, why)
                 self.passed_over.append(f"{path.name}: {why}")
+                self._unusable.add(path)
                 continue
             state = read_state(path)
             parts = [path / f"{name}.safetensors" for name in Tensors.__struct_fields__]

@@ -209,8 +209,13 @@ def point(step: int, time: float, loss: float = 0.5) -> Point:
 class Disk:
     """What a store has of each job."""
 
-    def __init__(self, *points: Point, looks: Sequence[Validation] = ()) -> None:
-        self.points, self.looks, self.reads = points, looks, 0
+    def __init__(
+        self, *points: Point, looks: Sequence[Validation] = (), reached: int = 1 << 40
+    ) -> None:
+        self.points, self.looks, self.reached, self.reads = points, looks, reached, 0
+
+    def step_reached(self, job_id: int) -> int:
+        return self.reached
 
     def point_rows(self, job_id: int) -> Iterator[list[tuple[object, ...]]]:
         self.reads += 1
@@ -234,9 +239,11 @@ class Disk:
         return list(self.looks)
 
 
-def test_what_a_resumed_run_has_not_taken_again_is_not_drawn() -> None:
+@pytest.mark.parametrize("then", [3.0, 1e6])
+def test_what_a_resumed_run_has_not_taken_again_is_not_drawn(then: float) -> None:
     looks = [Validation(step=step, loss=0.5, best=False) for step in (2, 4)]
-    disk = Disk(point(1, 1.0), point(2, 9.0, math.nan), point(3, 3.0), point(4, 4.0), looks=looks)
+    old = [point(step, then) for step in (3, 4)]  # and the clock may have gone back since
+    disk = Disk(point(1, 1.0), point(2, 9.0, math.nan), *old, looks=looks, reached=2)
     curves = load(disk, 1)
     assert list(curves.points.steps) == list(curves.gauges.steps) == [1, 2]
     assert list(curves.looks.steps) == [2]

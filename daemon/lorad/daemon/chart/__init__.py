@@ -41,6 +41,9 @@ Row = tuple[Any, ...]
 class Records(Protocol):
     """What is on the disk of a job."""
 
+    def step_reached(self, job_id: int) -> int:
+        """The step that its run took last."""
+
     def point_rows(self, job_id: int) -> Iterable[Sequence[Row]]:
         """Step, time and `OF_STEPS` of all points in order, in batches."""
 
@@ -106,17 +109,13 @@ def load(records: Records, job_id: int) -> Curves:
 def _pieces(records: Records, job_id: int, curves: Curves) -> Iterator[None]:
     """Put what is on the disk into the curves; yields after each batch.
 
-    A resumed run has old steps beyond its own, which it has not taken again yet. They are older
-    than its newest one, and are left out.
+    A resumed run has old steps beyond its own, which it has not taken again yet: they are left out.
     """
     for rows in records.point_rows(job_id):
         _extend(curves.points, OF_STEPS, rows)
         yield
+    curves.points.cut(records.step_reached(job_id) + 1)
     times = curves.points.times
-    if times:
-        newest = len(times) - 1 - times[::-1].index(max(times))
-        if newest + 1 < len(times):
-            curves.points.cut(curves.points.steps[newest + 1])
     end = curves.points.steps[-1] if curves.points else 0
     for rows in records.gauge_rows(job_id):
         _extend(curves.gauges, OF_CARDS, [row for row in rows if row[0] <= end])

@@ -151,6 +151,12 @@ class Reported(Database):
 
     # -- curves -------------------------------------------------------------------------------
 
+    def step_reached(self, job_id: int) -> int:
+        """The step that the job's run took last; a resumed one may have taken later ones before."""
+        query = "SELECT progress FROM jobs WHERE id = ?"
+        found = self._db.execute(query, (job_id,)).fetchone()
+        return 0 if found is None else rows.progresses.decode(found[0]).step
+
     def point_rows(self, job_id: int) -> Iterator[list[tuple[Any, ...]]]:
         """Step, time and figures of all steps in order, in batches; none for no number."""
         return self._batches(f"SELECT step, time, {', '.join(OF_STEPS)} FROM metrics", job_id)

@@ -25,6 +25,7 @@ from lorad.shared.messages import (
     Batched,
     CancelJob,
     EndReport,
+    EnqueueJob,
     FinishReport,
     GetStatus,
     HoldJob,
@@ -36,6 +37,8 @@ from lorad.shared.messages import (
     SavedReport,
     SetJob,
     Status,
+    Undo,
+    Undone,
     UpdateJob,
     Why,
     WhyJob,
@@ -172,6 +175,28 @@ def test_a_box_that_can_start_nothing_now_fails_nobody(machine: Machine, lack: i
     why = machine.ask(WhyJob(id=jobs[1].id))
     assert isinstance(why, Why)
     assert "no process" not in why.sentence
+
+
+def test_a_job_that_could_not_be_started_was_not(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    def spawn(*_: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    job = machine.add(stash=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Processes, "spawn", spawn)
+        machine.ask(EnqueueJob(id=job.id))
+        for _ in range(5):
+            machine.turn()
+        said = [one.getMessage() for one in caplog.records if "no process" in one.getMessage()]
+        assert len(said) == 1
+        undone = machine.ask(Undo())
+        assert isinstance(undone, Undone), undone
+    assert stands(machine, job).state == "stashed"
+    machine.ask(EnqueueJob(id=job.id))
+    begun(machine)
+    assert stands(machine, job).state == "running"
 
 
 def test_a_full_disk_under_its_log_ends_no_run() -> None:

@@ -180,10 +180,12 @@ class Queue(Figures):
             return
         jobs = [job for job in self.store.jobs() if not self._failed_unread(job)]
         now = self.now(jobs)
-        self._short = ""
+        short, self._short = self._short, ""
         for start in scheduler.decide(now):
             if not self._start(self.store.job(start.job_id), start.gpus):
                 break
+        if self._short not in ("", short):  # said once: the next look may be in a moment
+            log.warning("no process can be started, and jobs wait: %s", self._short)
         # Who started stirs the queue again, and is looked at then.
         if not self.stirred and self._line.is_old(now):
             for changed in self._line.look(now):
@@ -208,7 +210,7 @@ class Queue(Figures):
         except OSError as error:
             # Never the job's: the box lacks memory, descriptors, room, or for a moment its Python.
             self._short = ": ".join(filter(None, (error.filename, error.strerror)))
-            log.warning("job %d waits: no process can be started: %s", job.id, error)
+            self.store.drop_attempt(attempt)
             return False
         self._recent.pop(job.id, None)
         self._paces.pop(job.id, None)

@@ -229,6 +229,14 @@ class Store(Edited, Grouped):
         assert attempt is not None
         return attempt
 
+    def drop_attempt(self, attempt: Attempt) -> None:
+        """It came to nothing: no process could be started."""
+        with self.transaction():
+            self._db.execute(
+                "DELETE FROM attempts WHERE job = ? AND number = ?",
+                (attempt.job_id, attempt.number),
+            )
+
     def attempt(self, job_id: int) -> Attempt | None:
         """The newest try."""
         row = self._db.execute(

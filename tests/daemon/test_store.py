@@ -261,6 +261,22 @@ def test_effects_come_after_the_commit_or_never(store: Store) -> None:
     assert done == ["kept", "at once"]
 
 
+def test_an_effect_that_fails_keeps_none_from_being_done(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+
+    def fails() -> None:
+        raise OSError("no descriptor is left")
+
+    with store.transaction():
+        store.after_commit(fails)
+        store.after_commit(lambda: done.append("after it"))
+    store.after_commit(fails)
+    assert done == ["after it"]
+    assert caplog.text.count("no descriptor is left") >= 2
+
+
 def test_a_locked_file_is_a_sentence(tmp_path: Path) -> None:
     store = Store(tmp_path / "lorad.db")
     store._db.execute("PRAGMA busy_timeout = 10")

@@ -221,10 +221,7 @@ class Runs:
             case PhaseReport(phase=phase):
                 return queue.note(job, phase=phase)
             case SavedReport(step=step):
-                if step != job.progress.saved_step:  # else it is the one that it went on from
-                    queue.store.mark_saved(attempt)
-                queue.mark(job.id, Mark(step=report.step, kind="saved"))
-                return queue.note(job, saved_step=step, saved=time.time())
+                return self._note_saved(attempt, job, step)
             case EndReport():
                 queue.store.set_ending(attempt, report)
                 self._ended[job.id] = time.monotonic()
@@ -240,6 +237,13 @@ class Runs:
                     queue.store.after_commit(lambda: self.steer(done))  # no hold, no pause any more
                     return done
         return job
+
+    def _note_saved(self, attempt: Attempt, job: Job, step: int) -> Job:
+        queue = self._queue
+        if step != job.progress.saved_step:  # else it is the one that it went on from
+            queue.store.mark_saved(attempt)
+        queue.mark(job.id, Mark(step=step, kind="saved"))
+        return queue.note(job, saved_step=step, saved=time.time())
 
     def _note_news(self, job: Job, report: SampleReport | ValidationReport | NoteReport) -> Job:
         """Store and tell what has a stream of its own."""

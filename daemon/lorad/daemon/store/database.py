@@ -147,14 +147,14 @@ class Database:
         self._regrets.clear()
         effects, self._effects = self._effects, []
         for effect in effects:
-            effect()
+            _do(effect)
 
     def after_commit(self, effect: Callable[[], object]) -> None:
         """Do what cannot be undone (tell, steer, kill) once the change is on the disk, or never."""
         if self._db.in_transaction:
             self._effects.append(effect)
         else:
-            effect()
+            _do(effect)
 
     def after_rollback(self, regret: Callable[[], object]) -> None:
         """Take back what no database does (a folder, something kept in memory), if it comes so."""
@@ -165,6 +165,14 @@ class Database:
         if "full" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC:
             return StoreFull()
         return StoreBusy(why=error, path=self._path)
+
+
+def _do(effect: Callable[[], object]) -> None:
+    """One that fails undoes nothing, and keeps none of the others from being done."""
+    try:
+        effect()
+    except Exception:
+        log.exception("what follows a stored change could not be done")
 
 
 def begin_anew(path: Path) -> Path | None:

@@ -18,7 +18,7 @@ from lorad.shared.messages import AddJob, GetNews, Happening, Happenings
 from lorad.tui import mirror as reducer
 from lorad.tui.app import LoradApp
 from lorad.tui.commands import dashboard
-from lorad.tui.happenings import away_line
+from lorad.tui.happenings import away_line, sentence
 from lorad.tui.left import Left
 from lorad.tui.messages import News
 from lorad.tui.mirror import Away
@@ -295,6 +295,14 @@ def test_stale_values_are_dimmed_and_their_age_is_told() -> None:
         assert " for " in head
 
     drive(link, look)
+
+
+@pytest.mark.parametrize(
+    ("after", "told"), [("paused", "was paused: why."), ("cancelled", "cancelled: why.")]
+)
+def test_it_is_said_what_became_of_a_run_that_had_to_leave(after: str, told: str) -> None:
+    line = happening(5, "left", before="finishing", after=after, text="why.")
+    assert sentence(line) == f"Job 3 (cats) {told}"
 
 
 # -- notices --------------------------------------------------------------------------------------

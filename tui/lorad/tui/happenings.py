@@ -13,7 +13,7 @@ from lorad.tui.mirror import Absence, Away
 
 TOLD = ("done", "failed", "paused", "cancelled")
 """States that are news to whoever was away."""
-WORDS = {"add": "added", "rm": "removed", "left": "was paused", "nonfinite": "loss is no number"}
+WORDS = {"add": "added", "rm": "removed", "nonfinite": "loss is no number"}
 QUIET = frozenset(
     {"move", "priority", "sample", "save", "start", "ready", "finish", "pause", "cancel"}
     | {"add_group", "set_group", "remove_group", "pause_group", "resume_group", "drain"}
@@ -59,6 +59,8 @@ def sentence(line: Happening) -> str:
     who = f"Job {line.id}{name}" if line.id else "The daemon"
     what = line.after if line.before != line.after and line.after else line.event
     what = WORDS.get(line.event, what)
+    if (line.event, line.after) == ("left", "paused"):
+        what = "was paused"  # by nobody
     text = f": {clean_line(line.text, 400)}" if line.text else ""
     return f"{who} {what.replace('_', ' ')}{text}"
 

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,8 +63,29 @@ def test_whoever_ends_it_ends_its_daemon_and_its_run(tmp_path: Path, number: int
         eventually(lambda: len(left_over(tmp_path)) >= 2, 60)
         process.send_signal(number)
         assert process.wait(60) == 128 + number
-    eventually(lambda: not left_over(tmp_path))
+    assert not left_over(tmp_path)
     assert not list(tmp_path.glob("lorad-*"))
+
+
+@pytest.mark.proof
+def test_a_terminal_that_goes_tells_it_twice(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lorad.tui", "selftest", "--kill", "2"]
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=env, start_new_session=True) as process:
+        eventually(lambda: len(left_over(tmp_path)) >= 2, 60)
+        while process.poll() is None:
+            os.killpg(process.pid, signal.SIGHUP)
+            time.sleep(0.005)  # no terminal is faster
+    assert not left_over(tmp_path)
+    assert not list(tmp_path.glob("lorad-*"))
+
+
+@pytest.mark.proof
+def test_a_run_that_its_daemon_died_starting_is_ended_too(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lorad.tui", "selftest", "--kill", "2"]
+    env = {**os.environ, "TMPDIR": str(tmp_path), "LORAD_FAILPOINT": "spawn.after:kill"}
+    assert subprocess.run(command, env=env).returncode != 0
+    assert not left_over(tmp_path)
 
 
 @pytest.mark.proof

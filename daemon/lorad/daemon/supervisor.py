@@ -158,7 +158,7 @@ class Supervisor:
 
         They are known by what their environment says: a group's number may be a stranger's by now.
         """
-        for pid, job in self._ours():
+        for pid, job in of_home(self._home):
             if job == job_id:
                 _end_leftover(pid, job)
 
@@ -167,20 +167,9 @@ class Supervisor:
 
         A daemon that was killed while it started a run leaves one that nobody gives a task.
         """
-        for pid, job in self._ours():
+        for pid, job in of_home(self._home):
             if job not in self._pids:
                 _end_leftover(pid, job)
-
-    def _ours(self) -> Iterator[tuple[int, int]]:
-        """Every process that was started for a job of this home: pid, job."""
-        mark = os.fsencode(f"LORAD_RUN_FOLDER={self._home.run_folder(0).parent}{os.sep}")
-        for folder in Path("/proc").glob("[0-9]*"):
-            # Another user's process, or one that is gone.
-            with contextlib.suppress(OSError):
-                for entry in (folder / "environ").read_bytes().split(b"\0"):
-                    job = entry.removeprefix(mark)
-                    if job != entry and job.isdigit():
-                        yield int(folder.name), int(job)
 
     def last_words(self, job_id: int) -> str:
         """How the process ended and the last line that it printed, as one sentence."""
@@ -219,6 +208,18 @@ class Supervisor:
             os.close(descriptor)
         for child in self._children.values():
             child.returncode = child.returncode or 0  # it is let go on purpose
+
+
+def of_home(home: Home) -> Iterator[tuple[int, int]]:
+    """Every process that was started for a job of a home: pid, job."""
+    mark = os.fsencode(f"LORAD_RUN_FOLDER={home.run_folder(0).parent}{os.sep}")
+    for folder in Path("/proc").glob("[0-9]*"):
+        # Another user's process, or one that is gone.
+        with contextlib.suppress(OSError):
+            for entry in (folder / "environ").read_bytes().split(b"\0"):
+                job = entry.removeprefix(mark)
+                if job != entry and job.isdigit():
+                    yield int(folder.name), int(job)
 
 
 def birth(pid: int) -> str | None:

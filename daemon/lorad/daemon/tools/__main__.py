@@ -65,6 +65,10 @@ def main() -> int:
 
 
 def _end(number: int, frame: object) -> None:
+    # A terminal that goes says so to all of its processes, and `lorad` passes it on: a second
+    # one would end the ending.
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN)
     sys.exit(128 + number)
 
 

@@ -14,16 +14,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from lorad.daemon.supervisor import birth
+from lorad.daemon.supervisor import birth, of_home
 from lorad.daemon.tools.outcome import Outcome, outcome
 from lorad.shared.client import Client
 from lorad.shared.endpoints import Home, find_home
 from lorad.shared.errors import DaemonError, SelfTestStuck
 from lorad.shared.jobs import Job
-from lorad.shared.messages import AddJob, GetMetrics, GetSamples, GetStatus
+from lorad.shared.messages import AddJob, GetMetrics, GetSamples
 
 T = TypeVar("T")
 START_SECONDS = 60.0
+END_SECONDS = 10.0
 PATIENCE_SECONDS = 600.0
 """For anything that is waited for; on a box that does other things as well."""
 LOOK_SECONDS = 0.02
@@ -49,10 +50,11 @@ class Trial:
         )
         try:
             self.wait(self._answers, "its daemon to answer", START_SECONDS)
+            self.client = Client(self.home, name="selftest")
         except BaseException:
             self._process.kill()
+            self._process.wait()
             raise
-        self.client = Client(self.home, name="selftest")
 
     def _answers(self) -> bool:
         try:
@@ -108,19 +110,28 @@ class Trial:
         return True
 
     def end(self) -> None:
-        """End the daemon and every run of its."""
-        try:
-            runs = [job for job in self.client.ask(GetStatus()).jobs if job.process is not None]
-        except DaemonError:
-            runs = []
+        """End the daemon and every run of its.
+
+        Raises:
+            SelfTestStuck: one of them cannot be ended.
+        """
         # First the daemon: it would begin again what is killed.
         self.client.close()
-        self._process.kill()
-        self._process.wait()
-        for job in runs:
-            if self.kill_run(job) and job.process is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(job.process.pid, signal.SIGKILL)
+        self._process.terminate()  # killed amid the start of a run, it would leave it unmarked
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self.wait(self._no_run, "its runs to end", END_SECONDS)
+
+    def _no_run(self) -> bool:
+        """Whether none is left; kills those that are, whether or not the daemon knew of them."""
+        left = [pid for pid, _ in of_home(self.home)]
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not left
 
 
 @contextlib.contextmanager
@@ -132,8 +143,11 @@ def trial() -> Iterator[Trial]:
         made = Trial(folder)
         yield made
     finally:
+        failed = sys.exc_info()[0] not in (None, KeyboardInterrupt, SystemExit)
+        # Whoever is impatient must not leave a daemon that trains behind.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         if made is not None:
             made.end()
-        failed = sys.exc_info()[0] not in (None, KeyboardInterrupt, SystemExit)
         if not failed and not (made and made.kept):
             shutil.rmtree(folder, ignore_errors=True)
